@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn write<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap()
+    serde_json::to_value(value).expect("every type serializes")
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn any_event() -> impl Strategy<Value = TagEvent> {
     )
         .prop_map(|(docker_image_reference, image, generation, created)| TagEvent {
             created: created
-                .map(|second| berth_api::Time::new(jiff::Timestamp::from_second(second).unwrap())),
+                .map(|second| berth_api::Time::new(jiff::Timestamp::from_second(second).expect("in range"))),
             docker_image_reference,
             image,
             generation,
