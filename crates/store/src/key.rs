@@ -86,7 +86,11 @@ impl Key {
         let parent = self.0.strip_suffix('/').unwrap_or(&self.0);
         // '0' is the byte after '/', so this range is exactly the keys that continue with a slash. No key starts with
         // two slashes, hence the root's range starts behind the root itself.
-        let first = if parent.is_empty() { "/\u{1}".to_owned() } else { format!("{parent}/") };
+        let first = if parent.is_empty() {
+            "/\u{1}".to_owned()
+        } else {
+            format!("{parent}/")
+        };
         (first, format!("{parent}0"))
     }
 }

@@ -8,12 +8,17 @@
 
 mod change;
 mod error;
+pub mod feed;
 mod key;
+mod memory;
 mod revision;
 mod store;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 
 pub use self::change::{Change, Changed, Event, Expect, Page, Versioned};
 pub use self::error::{Error, Result, Source};
 pub use self::key::{InvalidKey, KEY_LIMIT, Key};
+pub use self::memory::MemoryStore;
 pub use self::revision::{InvalidRevision, Revision};
 pub use self::store::{PAGE_BYTES, PAGE_ITEMS, Store, VALUE_LIMIT};
