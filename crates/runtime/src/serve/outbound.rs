@@ -40,6 +40,9 @@ enum Kind<B> {
     File {
         remaining: u64,
         queued: Option<(SendFile, FileQueue)>,
+        /// Never polled, but dropped no earlier than the file is queued: whoever wrapped it (an access log) learns from
+        /// the drop that the response is over.
+        _unread: Pin<Box<B>>,
     },
 }
 
@@ -51,6 +54,7 @@ impl<B: Body<Data = Bytes>> Outbound<B> {
                 Some((file, files)) if file.length > 0 => Kind::File {
                     remaining: file.length,
                     queued: Some((file, files)),
+                    _unread: Box::pin(body),
                 },
                 _ => Kind::Service(Box::pin(body)),
             };
@@ -77,7 +81,7 @@ where
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
             Kind::File { remaining: 0, .. } => Poll::Ready(None),
-            Kind::File { remaining, queued } => {
+            Kind::File { remaining, queued, .. } => {
                 if let Some((file, files)) = queued.take() {
                     files.push(file);
                 }
