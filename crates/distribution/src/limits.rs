@@ -1,0 +1,77 @@
+//! Every bound of the protocol, by name. Those an operator may change are in [`Config`](crate::Config), with these as
+//! defaults; docs/limits.md lists them.
+
+use std::time::Duration;
+
+/// Largest manifest, in bytes: what the OCI specification asks every registry to take, and what others refuse beyond.
+pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Largest config blob that is read to be recorded with its manifest, in bytes.
+pub const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// Most manifests an index may list, and most layers a manifest may have.
+pub const WIDTH_LIMIT: usize = 10_000;
+
+/// Deepest nesting of indexes that is looked into when a manifest is verified.
+pub const DEPTH_LIMIT: usize = 8;
+
+/// Largest page of tags or repositories.
+pub const PAGE_LIMIT: usize = 1000;
+
+/// Tags in one page when the client does not ask for a number.
+pub const TAG_PAGE: usize = 1000;
+
+/// Repositories in one page when the client does not ask for a number.
+pub const CATALOG_PAGE: usize = 100;
+
+/// Most referrers in one page.
+pub const REFERRER_PAGE: usize = 1000;
+
+/// Size at which a page of referrers ends, in bytes: clients read it like a manifest.
+pub const REFERRER_BYTES: usize = MANIFEST_LIMIT - 64 * 1024;
+
+/// Most `tag` parameters of one manifest push.
+pub const TAG_PARAMETERS: usize = 64;
+
+/// Request bodies that are being received at once.
+pub const CONCURRENT_UPLOADS: usize = 256;
+
+/// How long a request waits for its turn to upload before it is told to come back.
+pub const UPLOAD_QUEUE: Duration = Duration::from_secs(10);
+
+/// Longest silence within a request body.
+pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Upload sessions whose hash state is kept in memory. Others are resumed from storage.
+pub const LIVE_SESSIONS: usize = 4096;
+
+/// Bytes that arrive before they are hashed and written together.
+pub const WRITE_BUFFER: usize = 256 * 1024;
+
+/// Bytes between two hash states persisted with a session: what another replica hashes again at most.
+pub const CHECKPOINT: u64 = 16 * 1024 * 1024;
+
+/// Bytes of manifests kept in memory.
+pub const MANIFEST_CACHE: u64 = 8 * 1024 * 1024;
+
+/// Memberships (this repository has that content) kept in memory.
+pub const MEMBERSHIP_CACHE: usize = 16 * 1024;
+
+/// How long a remembered membership answers a read. Deletions in this process end it at once.
+pub const MEMBERSHIP_AGE: Duration = Duration::from_secs(10);
+
+/// Blobs whose repositories are remembered for mounts that name no source.
+pub const MOUNT_MEMORY: usize = 8 * 1024;
+
+/// Age after which content that a push finds already there is refreshed, so that the grace period of garbage collection
+/// starts anew.
+pub const REFRESH_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Age after which an upload session that saw no byte is purged.
+pub const UPLOAD_AGE: Duration = Duration::from_secs(168 * 3600);
+
+/// Time between two purges.
+pub const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Most bytes of an unwanted request body that are read so that the connection survives a refusal.
+pub const DRAIN_LIMIT: u64 = 64 * 1024;
