@@ -53,13 +53,23 @@ impl Decision {
     /// Allowed, because of `reason`.
     #[must_use]
     pub fn allow(reason: impl Into<String>) -> Self {
-        Self { allowed: true, denied: false, reason: reason.into(), error: String::new() }
+        Self {
+            allowed: true,
+            denied: false,
+            reason: reason.into(),
+            error: String::new(),
+        }
     }
 
     /// Not allowed by this authorizer.
     #[must_use]
     pub fn no_opinion(reason: impl Into<String>) -> Self {
-        Self { allowed: false, denied: false, reason: reason.into(), error: String::new() }
+        Self {
+            allowed: false,
+            denied: false,
+            reason: reason.into(),
+            error: String::new(),
+        }
     }
 }
 

@@ -124,15 +124,21 @@ impl Context {
     /// # Errors
     /// 400 when the request names no namespace.
     pub fn require_namespace(&self) -> Result<&str, Status> {
-        self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).ok_or_else(|| {
-            Status::bad_request("an empty namespace may not be set when a resource name is provided")
-        })
+        self.namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty())
+            .ok_or_else(|| {
+                Status::bad_request("an empty namespace may not be set when a resource name is provided")
+            })
     }
 
     /// The first value of a query parameter.
     #[must_use]
     pub fn query(&self, key: &str) -> Option<&str> {
-        self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Lets admission check an update; the server itself does so for creations and deletions.

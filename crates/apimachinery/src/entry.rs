@@ -2,16 +2,19 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::object::Object;
+use crate::strategy::Strategy;
 
-/// An object and its JSON. At least one of the two exists from the start; the other is made when somebody asks, once.
+/// An object and its JSON. One of the two exists from the start; the other is made when somebody asks, once.
 ///
 /// An entry never changes. Cloning the `Arc` around it is all that a read from memory costs.
 pub struct Entry {
     object: OnceLock<Object>,
     json: OnceLock<Bytes>,
+    /// Set for a resource that decorates: what is stored, with the resource version, and who decorates it.
+    raw: Option<(Bytes, Arc<dyn Strategy>)>,
     revision: u64,
 }
 
@@ -20,31 +23,88 @@ impl Entry {
     #[must_use]
     pub fn new(object: Object) -> Self {
         let revision = object.resource_version().parse().unwrap_or(0);
-        Self { object: OnceLock::from(object), json: OnceLock::new(), revision }
+        Self {
+            object: OnceLock::from(object),
+            json: OnceLock::new(),
+            raw: None,
+            revision,
+        }
     }
 
-    /// An entry for serialized bytes, which must be an object as [`Object`] serializes, resource version included.
-    #[must_use]
-    pub(crate) fn from_json(json: Bytes, revision: u64) -> Self {
-        Self { object: OnceLock::new(), json: OnceLock::from(json), revision }
+    /// An entry for what the store holds: `stored` is an object as [`Object`] serializes, without resource version.
+    pub(crate) fn from_store(stored: &Bytes, revision: u64, decorator: Option<&Arc<dyn Strategy>>) -> Self {
+        Self::from_raw(with_revision(stored, revision), revision, decorator)
+    }
+
+    fn from_raw(json: Bytes, revision: u64, decorator: Option<&Arc<dyn Strategy>>) -> Self {
+        match decorator {
+            None => Self {
+                object: OnceLock::new(),
+                json: OnceLock::from(json),
+                raw: None,
+                revision,
+            },
+            Some(strategy) => Self {
+                object: OnceLock::new(),
+                json: OnceLock::new(),
+                raw: Some((json, Arc::clone(strategy))),
+                revision,
+            },
+        }
+    }
+
+    /// The same object with another resource version, as the event of its deletion shows it.
+    pub(crate) fn at_revision(&self, revision: u64) -> Self {
+        match &self.raw {
+            Some((raw, strategy)) => Self::from_raw(with_revision(raw, revision), revision, Some(strategy)),
+            None => Self::from_raw(with_revision(self.json(), revision), revision, None),
+        }
+    }
+
+    /// Keeps an object that was just serialized to this entry, so that nobody has to parse it again.
+    pub(crate) fn keep(&self, mut object: Object) {
+        if self.raw.is_none() && self.object.get().is_none() {
+            object.set_resource_version(&self.revision.to_string());
+            // A racing reader may have parsed it meanwhile: then both are equal.
+            drop(self.object.set(object));
+        }
     }
 
     /// The object.
     #[must_use]
     pub fn object(&self) -> &Object {
-        self.object.get_or_init(|| {
-            let json = self.json.get().map(Bytes::as_ref).unwrap_or_default();
-            serde_json::from_slice(json).unwrap_or_default()
+        self.object.get_or_init(|| match &self.raw {
+            Some((raw, strategy)) => {
+                let mut object = parse(raw);
+                strategy.decorate(&mut object);
+                object
+            }
+            None => self.json.get().map(|json| parse(json)).unwrap_or_default(),
         })
+    }
+
+    /// The object as it is stored, without decoration.
+    #[must_use]
+    pub fn stored(&self) -> Object {
+        match &self.raw {
+            Some((raw, _)) => parse(raw),
+            None => self.object().clone(),
+        }
     }
 
     /// The object as JSON.
     #[must_use]
     pub fn json(&self) -> &Bytes {
-        self.json.get_or_init(|| {
-            let object = self.object.get();
-            object.and_then(|object| serde_json::to_vec(object).ok()).unwrap_or_default().into()
-        })
+        self.json
+            .get_or_init(|| serde_json::to_vec(self.object()).unwrap_or_default().into())
+    }
+
+    /// The JSON from `"metadata"` on, without the leading brace, kind and API version, as items of lists are printed;
+    /// none if the object does not begin so.
+    pub(crate) fn json_item(&self) -> Option<Bytes> {
+        let json = self.json();
+        let start = metadata_at(json)?;
+        Some(json.slice(start..))
     }
 
     /// The revision that wrote the object, its `resourceVersion`; 0 for an object that is not stored.
@@ -52,6 +112,61 @@ impl Entry {
     pub fn revision(&self) -> u64 {
         self.revision
     }
+
+    /// Bytes of JSON that the entry holds, as a measure of its memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.raw.as_ref().map_or(0, |(raw, _)| raw.len()) + self.json.get().map_or(0, Bytes::len)
+    }
+}
+
+fn parse(json: &[u8]) -> Object {
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
+const METADATA: &[u8] = br#""metadata":{"#;
+const VERSION: &[u8] = br#""resourceVersion":""#;
+
+/// Where `"metadata":{` begins, if kind and API version alone are before it. Both are plain words, hence without escapes.
+fn metadata_at(json: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    for key in [br#""kind":""#.as_slice(), br#""apiVersion":""#.as_slice()] {
+        if let Some(rest) = json.get(at..)?.strip_prefix(key) {
+            let end = rest.iter().position(|&byte| byte == b'"')?;
+            at += key.len() + end + 1;
+            if json.get(at) == Some(&b',') {
+                at += 1;
+            }
+        }
+    }
+    json.get(at..)?.starts_with(METADATA).then_some(at)
+}
+
+/// The same JSON with this resource version as the first field of the metadata.
+fn with_revision(json: &Bytes, revision: u64) -> Bytes {
+    let Some(start) = metadata_at(json) else {
+        // Not written by this code; nothing says that it is wrong.
+        let mut object = parse(json);
+        object.set_resource_version(&revision.to_string());
+        return serde_json::to_vec(&object).unwrap_or_default().into();
+    };
+    let inside = start + METADATA.len();
+    let mut rest = &json[inside..];
+    if let Some(value) = rest.strip_prefix(VERSION) {
+        let end = value
+            .iter()
+            .position(|&byte| byte == b'"')
+            .map_or(0, |end| end + 1);
+        rest = &value[end..];
+        rest = rest.strip_prefix(b",").unwrap_or(rest);
+    }
+    let number = revision.to_string();
+    let mut out = BytesMut::with_capacity(json.len() + VERSION.len() + number.len() + 2);
+    out.put_slice(&json[..inside]);
+    out.put_slice(VERSION);
+    out.put_slice(number.as_bytes());
+    out.put_slice(if rest.starts_with(b"}") { b"\"" } else { b"\"," });
+    out.put_slice(rest);
+    out.freeze()
 }
 
 impl From<Object> for Entry {
@@ -69,5 +184,54 @@ impl From<Object> for Arc<Entry> {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Entry").field(self.object()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_versions_are_spliced() {
+        for (json, want) in [
+            (
+                r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"x"},"z":1}"#,
+                r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"x"},"z":1}"#,
+            ),
+            (
+                r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"123","name":"x"}}"#,
+                r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"x"}}"#,
+            ),
+            (r#"{"metadata":{}}"#, r#"{"metadata":{"resourceVersion":"7"}}"#),
+            (
+                r#"{"metadata":{"resourceVersion":"1"}}"#,
+                r#"{"metadata":{"resourceVersion":"7"}}"#,
+            ),
+            (
+                r#"{"data":"\"metadata\":{","metadata":{"name":"x"}}"#,
+                r#"{"metadata":{"name":"x","resourceVersion":"7"},"data":"\"metadata\":{"}"#,
+            ),
+        ] {
+            assert_eq!(
+                with_revision(&Bytes::from_static(json.as_bytes()), 7),
+                want,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn items_begin_with_metadata() {
+        let entry = Entry::from_store(
+            &Bytes::from_static(br#"{"kind":"A","apiVersion":"g/v1","metadata":{"name":"x"}}"#),
+            3,
+            None,
+        );
+        assert_eq!(
+            entry.json_item().unwrap(),
+            r#""metadata":{"resourceVersion":"3","name":"x"}}"#
+        );
+        assert_eq!(entry.object().resource_version(), "3");
+        assert_eq!(entry.at_revision(9).object().resource_version(), "9");
     }
 }

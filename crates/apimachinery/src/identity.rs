@@ -30,7 +30,11 @@ impl UserInfo {
     /// The caller without credentials.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { name: ANONYMOUS.into(), groups: vec!["system:unauthenticated".into()], ..Self::default() }
+        Self {
+            name: ANONYMOUS.into(),
+            groups: vec!["system:unauthenticated".into()],
+            ..Self::default()
+        }
     }
 
     /// Whether this is the caller without credentials.

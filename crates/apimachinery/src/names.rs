@@ -37,7 +37,9 @@ fn is_qualified_part(text: &str) -> bool {
     let bytes = text.as_bytes();
     matches!((bytes.first(), bytes.last()),
         (Some(first), Some(last)) if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric())
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// A DNS label (RFC 1123).
@@ -48,7 +50,11 @@ pub fn dns_label(name: &str) -> Result<(), String> {
     if name.len() > LABEL_LIMIT {
         return Err(too_long(LABEL_LIMIT));
     }
-    if is_label(name) { Ok(()) } else { Err(LABEL_MESSAGE.into()) }
+    if is_label(name) {
+        Ok(())
+    } else {
+        Err(LABEL_MESSAGE.into())
+    }
 }
 
 /// A DNS subdomain (RFC 1123): labels with dots between them.
@@ -59,7 +65,11 @@ pub fn dns_subdomain(name: &str) -> Result<(), String> {
     if name.len() > SUBDOMAIN_LIMIT {
         return Err(too_long(SUBDOMAIN_LIMIT));
     }
-    if name.split('.').all(is_label) { Ok(()) } else { Err(SUBDOMAIN_MESSAGE.into()) }
+    if name.split('.').all(is_label) {
+        Ok(())
+    } else {
+        Err(SUBDOMAIN_MESSAGE.into())
+    }
 }
 
 /// Any path segment, as names of RBAC objects and images are.
@@ -106,7 +116,11 @@ pub fn qualified_name(key: &str) -> Result<(), String> {
     if name.len() > LABEL_LIMIT {
         return Err(format!("name part {}", too_long(LABEL_LIMIT)));
     }
-    if is_qualified_part(name) { Ok(()) } else { Err(QUALIFIED_MESSAGE.into()) }
+    if is_qualified_part(name) {
+        Ok(())
+    } else {
+        Err(QUALIFIED_MESSAGE.into())
+    }
 }
 
 /// A label value.
@@ -117,5 +131,9 @@ pub fn label_value(value: &str) -> Result<(), String> {
     if value.len() > LABEL_LIMIT {
         return Err(too_long(LABEL_LIMIT));
     }
-    if value.is_empty() || is_qualified_part(value) { Ok(()) } else { Err(LABEL_VALUE_MESSAGE.into()) }
+    if value.is_empty() || is_qualified_part(value) {
+        Ok(())
+    } else {
+        Err(LABEL_VALUE_MESSAGE.into())
+    }
 }

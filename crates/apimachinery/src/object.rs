@@ -102,7 +102,10 @@ impl Object {
     pub fn into_typed<T: DeserializeOwned>(self) -> Result<T, Status> {
         let kind = (self.kind().to_owned(), self.version().to_owned());
         T::deserialize(Value::Object(self.fields)).map_err(|error| {
-            Status::bad_request(format!("{} in version {:?} cannot be handled: {error}", kind.0, kind.1))
+            Status::bad_request(format!(
+                "{} in version {:?} cannot be handled: {error}",
+                kind.0, kind.1
+            ))
         })
     }
 
@@ -146,7 +149,8 @@ impl Object {
     #[must_use]
     pub fn at(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(self.fields.get(*first)?, |value, field| value.get(field))
+        rest.iter()
+            .try_fold(self.fields.get(*first)?, |value, field| value.get(field))
     }
 
     /// The string below a path of field names; empty when absent.
@@ -203,7 +207,10 @@ impl Object {
 
     /// `metadata`; created (or replaced, if it is not an object) when missing.
     pub fn metadata_mut(&mut self) -> &mut Map<String, Value> {
-        let value = self.fields.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+        let value = self
+            .fields
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(Map::new()));
         if !value.is_object() {
             *value = Value::Object(Map::new());
         }
@@ -216,7 +223,10 @@ impl Object {
     /// A string of the metadata; empty when absent.
     #[must_use]
     pub fn meta(&self, field: &str) -> &str {
-        self.metadata().and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or_default()
+        self.metadata()
+            .and_then(|metadata| metadata.get(field))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Sets a string of the metadata; an empty one is removed.
@@ -281,7 +291,10 @@ impl Object {
     /// `metadata.generation`; 0 when absent.
     #[must_use]
     pub fn generation(&self) -> i64 {
-        self.metadata().and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64).unwrap_or(0)
+        self.metadata()
+            .and_then(|metadata| metadata.get("generation"))
+            .and_then(Value::as_i64)
+            .unwrap_or(0)
     }
 
     /// Sets `metadata.generation`; 0 removes it.
@@ -335,7 +348,8 @@ impl Object {
 
     /// Sets a label.
     pub fn set_label(&mut self, key: &str, value: &str) {
-        self.metadata_object_mut("labels").insert(key.to_owned(), value.into());
+        self.metadata_object_mut("labels")
+            .insert(key.to_owned(), value.into());
     }
 
     /// `metadata.annotations`, if there are any.
@@ -352,7 +366,8 @@ impl Object {
 
     /// Sets an annotation.
     pub fn set_annotation(&mut self, key: &str, value: &str) {
-        self.metadata_object_mut("annotations").insert(key.to_owned(), value.into());
+        self.metadata_object_mut("annotations")
+            .insert(key.to_owned(), value.into());
     }
 
     /// Removes an annotation.
@@ -378,7 +393,10 @@ impl Object {
     #[must_use]
     pub fn finalizers(&self) -> Vec<String> {
         match self.metadata().and_then(|metadata| metadata.get("finalizers")) {
-            Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -395,17 +413,23 @@ impl Object {
     /// `metadata.ownerReferences`, those that are complete.
     #[must_use]
     pub fn owner_references(&self) -> Vec<OwnerReference> {
-        match self.metadata().and_then(|metadata| metadata.get("ownerReferences")) {
-            Some(Value::Array(items)) => {
-                items.iter().filter_map(|item| OwnerReference::deserialize(item).ok()).collect()
-            }
+        match self
+            .metadata()
+            .and_then(|metadata| metadata.get("ownerReferences"))
+        {
+            Some(Value::Array(items)) => items
+                .iter()
+                .filter_map(|item| OwnerReference::deserialize(item).ok())
+                .collect(),
             _ => Vec::new(),
         }
     }
 
     fn metadata_object_mut(&mut self, field: &str) -> &mut Map<String, Value> {
-        let value =
-            self.metadata_mut().entry(field.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+        let value = self
+            .metadata_mut()
+            .entry(field.to_owned())
+            .or_insert_with(|| Value::Object(Map::new()));
         if !value.is_object() {
             *value = Value::Object(Map::new());
         }
@@ -425,7 +449,11 @@ impl Serialize for Object {
                 map.serialize_entry(key, value)?;
             }
         }
-        for (key, value) in self.fields.iter().filter(|(key, _)| !FIRST.contains(&key.as_str())) {
+        for (key, value) in self
+            .fields
+            .iter()
+            .filter(|(key, _)| !FIRST.contains(&key.as_str()))
+        {
             map.serialize_entry(key, value)?;
         }
         map.end()

@@ -21,7 +21,11 @@ impl Gvk {
     /// From its parts.
     #[must_use]
     pub fn new(group: &str, version: &str, kind: &str) -> Self {
-        Self { group: group.into(), version: version.into(), kind: kind.into() }
+        Self {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+        }
     }
 
     /// `group/version`, or `version` for the core group.
@@ -33,14 +37,21 @@ impl Gvk {
     /// Group and kind.
     #[must_use]
     pub fn group_kind(&self) -> GroupKind {
-        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+        GroupKind {
+            group: self.group.clone(),
+            kind: self.kind.clone(),
+        }
     }
 }
 
 /// `group/version`, or `version` for the core group.
 #[must_use]
 pub fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
 }
 
 /// Group and kind, displayed as `ImageStream.image.openshift.io`.
@@ -71,7 +82,10 @@ impl GroupResource {
     /// From its parts.
     #[must_use]
     pub fn new(group: &str, resource: &str) -> Self {
-        Self { group: group.into(), resource: resource.into() }
+        Self {
+            group: group.into(),
+            resource: resource.into(),
+        }
     }
 }
 
@@ -82,7 +96,11 @@ impl fmt::Display for GroupResource {
 }
 
 fn dotted(f: &mut fmt::Formatter<'_>, name: &str, group: &str) -> fmt::Result {
-    if group.is_empty() { f.write_str(name) } else { write!(f, "{name}.{group}") }
+    if group.is_empty() {
+        f.write_str(name)
+    } else {
+        write!(f, "{name}.{group}")
+    }
 }
 
 /// A resource: its names, its scope, its columns and its schema. Cheap to clone.
@@ -277,7 +295,13 @@ impl Resource {
 
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resource({}.{}/{})", self.plural(), self.version(), self.group())
+        write!(
+            f,
+            "Resource({}.{}/{})",
+            self.plural(),
+            self.version(),
+            self.group()
+        )
     }
 }
 
@@ -300,7 +324,13 @@ impl Subresource {
     /// A subresource with default columns and without a schema of its own.
     #[must_use]
     pub fn new(name: &str, gvk: Gvk, rest: Arc<dyn Rest>) -> Self {
-        Self { name: name.into(), gvk, rest, schema: None, table: Table::default() }
+        Self {
+            name: name.into(),
+            gvk,
+            rest,
+            schema: None,
+            table: Table::default(),
+        }
     }
 
     /// The same with a schema.
@@ -326,7 +356,11 @@ impl Endpoint {
     /// An endpoint without subresources.
     #[must_use]
     pub fn new(resource: Resource, rest: Arc<dyn Rest>) -> Self {
-        Self { resource, rest, subresources: Vec::new() }
+        Self {
+            resource,
+            rest,
+            subresources: Vec::new(),
+        }
     }
 
     /// The same with a subresource.

@@ -17,7 +17,11 @@ pub type Transform<'a> = &'a (dyn Fn(Option<&Object>) -> Result<Object, Status> 
 
 /// Which verbs exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, clippy::struct_excessive_bools, reason = "one flag per Kubernetes verb")]
+#[expect(
+    missing_docs,
+    clippy::struct_excessive_bools,
+    reason = "one flag per Kubernetes verb"
+)]
 pub struct Verbs {
     pub get: bool,
     pub list: bool,
@@ -53,11 +57,22 @@ impl Verbs {
         delete_collection: true,
     };
     /// `get`, `update` and `patch`, as a status subresource has them.
-    pub const STATUS: Self = Self { get: true, update: true, patch: true, ..Self::NONE };
+    pub const STATUS: Self = Self {
+        get: true,
+        update: true,
+        patch: true,
+        ..Self::NONE
+    };
     /// `create` alone, as a review has it.
-    pub const CREATE: Self = Self { create: true, ..Self::NONE };
+    pub const CREATE: Self = Self {
+        create: true,
+        ..Self::NONE
+    };
     /// `get` alone.
-    pub const GET: Self = Self { get: true, ..Self::NONE };
+    pub const GET: Self = Self {
+        get: true,
+        ..Self::NONE
+    };
 
     /// The verbs as discovery lists them, sorted.
     #[must_use]
@@ -165,7 +180,12 @@ pub trait Rest: Send + Sync + 'static {
     }
 
     /// Creates an object. `parent` is the name of the object whose subresource is created.
-    async fn create(&self, cx: &Context, _parent: Option<&str>, _object: Object) -> Result<Arc<Entry>, Status> {
+    async fn create(
+        &self,
+        cx: &Context,
+        _parent: Option<&str>,
+        _object: Object,
+    ) -> Result<Arc<Entry>, Status> {
         Err(unsupported(cx, "create"))
     }
 
@@ -198,6 +218,9 @@ pub trait Rest: Send + Sync + 'static {
 }
 
 fn unsupported(cx: &Context, action: &str) -> Status {
-    let resource = cx.resource.as_ref().map_or_else(GroupResource::default, |resource| resource.group_resource());
+    let resource = cx
+        .resource
+        .as_ref()
+        .map_or_else(GroupResource::default, |resource| resource.group_resource());
     Status::not_supported(&resource, action)
 }

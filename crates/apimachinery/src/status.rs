@@ -123,7 +123,13 @@ impl Status {
     #[must_use]
     pub fn new(code: u16, reason: Reason, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Inner { code, reason, message, details: None, continue_token: String::new() }))
+        Self(Box::new(Inner {
+            code,
+            reason,
+            message,
+            details: None,
+            continue_token: String::new(),
+        }))
     }
 
     /// The same with `details`.
@@ -209,22 +215,34 @@ impl Status {
     /// 404: the object does not exist.
     #[must_use]
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {
-        Self::new(404, Reason::NotFound, format!("{resource} {} not found", quote(name)))
-            .with_details(Details::of(&resource.group, &resource.resource, name))
+        Self::new(
+            404,
+            Reason::NotFound,
+            format!("{resource} {} not found", quote(name)),
+        )
+        .with_details(Details::of(&resource.group, &resource.resource, name))
     }
 
     /// 404: nothing is served at the path.
     #[must_use]
     pub fn no_such_resource() -> Self {
-        Self::new(404, Reason::NotFound, "the server could not find the requested resource")
-            .with_details(Details::default())
+        Self::new(
+            404,
+            Reason::NotFound,
+            "the server could not find the requested resource",
+        )
+        .with_details(Details::default())
     }
 
     /// 409: the object exists already.
     #[must_use]
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
-        Self::new(409, Reason::AlreadyExists, format!("{resource} {} already exists", quote(name)))
-            .with_details(Details::of(&resource.group, &resource.resource, name))
+        Self::new(
+            409,
+            Reason::AlreadyExists,
+            format!("{resource} {} already exists", quote(name)),
+        )
+        .with_details(Details::of(&resource.group, &resource.resource, name))
     }
 
     /// 409: every generated name was taken.
@@ -242,7 +260,10 @@ impl Status {
     /// 409 for another cause than a stale resource version.
     #[must_use]
     pub fn conflict(resource: &GroupResource, name: &str, cause: impl fmt::Display) -> Self {
-        let message = format!("Operation cannot be fulfilled on {resource} {}: {cause}", quote(name));
+        let message = format!(
+            "Operation cannot be fulfilled on {resource} {}: {cause}",
+            quote(name)
+        );
         Self::new(409, Reason::Conflict, message).with_details(Details::of(
             &resource.group,
             &resource.resource,
@@ -281,8 +302,12 @@ impl Status {
                 field: error.field.clone(),
             })
             .collect();
-        Self::new(422, Reason::Invalid, format!("{kind} {} is invalid: {list}", quote(name)))
-            .with_details(details)
+        Self::new(
+            422,
+            Reason::Invalid,
+            format!("{kind} {} is invalid: {list}", quote(name)),
+        )
+        .with_details(details)
     }
 
     /// 403: `resource` and `name` may be empty.
@@ -306,7 +331,11 @@ impl Status {
     #[must_use]
     pub fn unauthorized(message: impl Into<String>) -> Self {
         let message = message.into();
-        let message = if message.is_empty() { "Unauthorized".to_owned() } else { message };
+        let message = if message.is_empty() {
+            "Unauthorized".to_owned()
+        } else {
+            message
+        };
         Self::new(401, Reason::Unauthorized, message)
     }
 
@@ -319,7 +348,10 @@ impl Status {
     /// 405: the resource knows no such action.
     #[must_use]
     pub fn not_supported(resource: &GroupResource, action: &str) -> Self {
-        let message = format!("{action} is not supported on resources of kind {}", quote(&resource.to_string()));
+        let message = format!(
+            "{action} is not supported on resources of kind {}",
+            quote(&resource.to_string())
+        );
         Self::new(405, Reason::MethodNotAllowed, message).with_details(Details::of(
             &resource.group,
             &resource.resource,
@@ -337,7 +369,10 @@ impl Status {
     /// 406: none of the media types asked for can be produced.
     #[must_use]
     pub fn not_acceptable(accepted: &[&str]) -> Self {
-        let message = format!("only the following media types are accepted: {}", accepted.join(", "));
+        let message = format!(
+            "only the following media types are accepted: {}",
+            accepted.join(", ")
+        );
         Self::new(406, Reason::NotAcceptable, message)
     }
 
@@ -412,8 +447,12 @@ impl Status {
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         let cause = cause.to_string();
-        Self::new(500, Reason::InternalError, format!("Internal error occurred: {cause}"))
-            .with_cause("", &cause, "")
+        Self::new(
+            500,
+            Reason::InternalError,
+            format!("Internal error occurred: {cause}"),
+        )
+        .with_cause("", &cause, "")
     }
 
     /// What the store answered, where it is not about one object.
@@ -421,7 +460,9 @@ impl Status {
     pub fn from_store(error: &berth_store::Error) -> Self {
         use berth_store::Error;
         match error {
-            Error::Conflict { key, .. } => Self::new(409, Reason::Conflict, format!("{} changed", key.name())),
+            Error::Conflict { key, .. } => {
+                Self::new(409, Reason::Conflict, format!("{} changed", key.name()))
+            }
             Error::Compacted { asked, oldest } => Self::too_old(asked.get(), oldest.get()),
             Error::Future { asked, current } => Self::too_new(asked.get(), current.get()),
             Error::TooLarge { size, limit } => Self::new(
@@ -445,7 +486,9 @@ impl Status {
         let wire = Wire {
             kind: "Status",
             api_version: "v1",
-            metadata: ListMeta { r#continue: &inner.continue_token },
+            metadata: ListMeta {
+                r#continue: &inner.continue_token,
+            },
             status: if inner.code < 400 { "Success" } else { "Failure" },
             message: &inner.message,
             reason: inner.reason.as_str(),
@@ -505,7 +548,12 @@ impl Details {
     /// Details about one object.
     #[must_use]
     pub fn of(group: &str, kind: &str, name: &str) -> Self {
-        Self { name: name.into(), group: group.into(), kind: kind.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            group: group.into(),
+            kind: kind.into(),
+            ..Self::default()
+        }
     }
 }
 

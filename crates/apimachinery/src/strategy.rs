@@ -24,7 +24,12 @@ pub trait Strategy: Send + Sync + 'static {
     }
 
     /// Shapes an update: restores from `old` what clients may not set, raises the generation when the spec changed.
-    async fn prepare_for_update(&self, _cx: &Context, _object: &mut Object, _old: &Object) -> Result<(), Status> {
+    async fn prepare_for_update(
+        &self,
+        _cx: &Context,
+        _object: &mut Object,
+        _old: &Object,
+    ) -> Result<(), Status> {
         Ok(())
     }
 
@@ -73,7 +78,12 @@ pub trait Strategy: Send + Sync + 'static {
     }
 
     /// Called before an object is deleted or marked for deletion; may refuse, or change the object that is marked.
-    async fn before_delete(&self, _cx: &Context, _object: &Object, _options: &DeleteOptions) -> Result<(), Status> {
+    async fn before_delete(
+        &self,
+        _cx: &Context,
+        _object: &Object,
+        _options: &DeleteOptions,
+    ) -> Result<(), Status> {
         Ok(())
     }
 

@@ -25,7 +25,13 @@ impl Column {
     /// A column of strings.
     #[must_use]
     pub const fn new(name: &'static str, description: &'static str) -> Self {
-        Self { name, kind: "string", format: "", description, priority: 0 }
+        Self {
+            name,
+            kind: "string",
+            format: "",
+            description,
+            priority: 0,
+        }
     }
 
     /// The column with the object's name.
@@ -43,7 +49,10 @@ impl Column {
     /// The column with the object's age.
     #[must_use]
     pub const fn age() -> Self {
-        Self::new("Age", "CreationTimestamp is a timestamp representing the server time when this object was created.")
+        Self::new(
+            "Age",
+            "CreationTimestamp is a timestamp representing the server time when this object was created.",
+        )
     }
 
     /// The same, only shown with `-o wide`.
@@ -79,7 +88,10 @@ impl Table {
         columns: Vec<Column>,
         row: impl Fn(&Object, Timestamp) -> Vec<Value> + Send + Sync + 'static,
     ) -> Self {
-        Self { columns: columns.into(), row: Arc::new(row) }
+        Self {
+            columns: columns.into(),
+            row: Arc::new(row),
+        }
     }
 }
 
@@ -116,7 +128,11 @@ pub fn human_duration(seconds: i64) -> String {
     const DAY: i64 = 24 * HOUR;
     const YEAR: i64 = 365 * DAY;
     let two = |first: i64, first_unit: &str, second: i64, second_unit: &str| {
-        if second == 0 { format!("{first}{first_unit}") } else { format!("{first}{first_unit}{second}{second_unit}") }
+        if second == 0 {
+            format!("{first}{first_unit}")
+        } else {
+            format!("{first}{first_unit}{second}{second_unit}")
+        }
     };
     match seconds {
         ..-1 => "<invalid>".into(),

@@ -39,7 +39,11 @@ impl FieldSelector {
             let (field, equal, value) = split_term(term)
                 .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
             let value = unescape(value).ok_or_else(|| format!("invalid field selector: '{value}'"))?;
-            requirements.push(FieldRequirement { field: field.to_owned(), value, equal });
+            requirements.push(FieldRequirement {
+                field: field.to_owned(),
+                value,
+                equal,
+            });
         }
         Ok(Self { requirements })
     }
@@ -55,9 +59,9 @@ impl FieldSelector {
 
     /// Whether an object whose field values `lookup` knows matches.
     pub fn matches<'a>(&self, lookup: impl Fn(&str) -> std::borrow::Cow<'a, str>) -> bool {
-        self.requirements
-            .iter()
-            .all(|requirement| (lookup(&requirement.field) == requirement.value.as_str()) == requirement.equal)
+        self.requirements.iter().all(|requirement| {
+            (lookup(&requirement.field) == requirement.value.as_str()) == requirement.equal
+        })
     }
 }
 
@@ -66,7 +70,12 @@ impl fmt::Display for FieldSelector {
         for (index, requirement) in self.requirements.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let sign = if requirement.equal { "=" } else { "!=" };
-            write!(f, "{comma}{}{sign}{}", requirement.field, escape(&requirement.value))?;
+            write!(
+                f,
+                "{comma}{}{sign}{}",
+                requirement.field,
+                escape(&requirement.value)
+            )?;
         }
         Ok(())
     }
@@ -120,7 +129,10 @@ fn unescape(value: &str) -> Option<String> {
 }
 
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=")
+    value
+        .replace('\\', "\\\\")
+        .replace(',', "\\,")
+        .replace('=', "\\=")
 }
 
 #[cfg(test)]
@@ -147,7 +159,11 @@ mod tests {
             ("spec.ref=x\\=y\\,z", true),
             ("metadata.name=a,spec.ref!=q", true),
         ] {
-            assert_eq!(FieldSelector::parse(selector).unwrap().matches(lookup), want, "{selector}");
+            assert_eq!(
+                FieldSelector::parse(selector).unwrap().matches(lookup),
+                want,
+                "{selector}"
+            );
         }
     }
 

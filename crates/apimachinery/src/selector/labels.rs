@@ -59,7 +59,9 @@ impl LabelSelector {
     #[must_use]
     pub fn matches(&self, labels: Option<&Map<String, Value>>) -> bool {
         self.requirements.iter().all(|requirement| {
-            let value = labels.and_then(|labels| labels.get(&requirement.key)).and_then(Value::as_str);
+            let value = labels
+                .and_then(|labels| labels.get(&requirement.key))
+                .and_then(Value::as_str);
             requirement.matches(value)
         })
     }
@@ -89,7 +91,15 @@ impl LabelRequirement {
 
 impl fmt::Display for LabelSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, LabelRequirement { key, operator, values }) in self.requirements.iter().enumerate() {
+        for (
+            index,
+            LabelRequirement {
+                key,
+                operator,
+                values,
+            },
+        ) in self.requirements.iter().enumerate()
+        {
             if index > 0 {
                 f.write_str(",")?;
             }
@@ -163,7 +173,12 @@ impl<'a> Parser<'a> {
                         return Err("found '', expected: identifier after ','".into());
                     }
                 }
-                other => return Err(format!("found '{}', expected: ',' or 'end of string'", text_of(&other))),
+                other => {
+                    return Err(format!(
+                        "found '{}', expected: ',' or 'end of string'",
+                        text_of(&other)
+                    ));
+                }
             }
         }
         // Kubernetes sorts by key, so that equal selectors print alike.
@@ -182,7 +197,11 @@ impl<'a> Parser<'a> {
         names::qualified_name(key).map_err(|error| format!("key: Invalid value: {key:?}: {error}"))?;
         let key = key.to_owned();
         if negated {
-            return Ok(LabelRequirement { key, operator: Operator::DoesNotExist, values: Vec::new() });
+            return Ok(LabelRequirement {
+                key,
+                operator: Operator::DoesNotExist,
+                values: Vec::new(),
+            });
         }
         let (operator, values) = match self.peek() {
             Token::End | Token::Sign(",") => (Operator::Exists, Vec::new()),
@@ -203,7 +222,11 @@ impl<'a> Parser<'a> {
             names::label_value(value)
                 .map_err(|error| format!("values[0][{key}]: Invalid value: {value:?}: {error}"))?;
         }
-        Ok(LabelRequirement { key, operator, values })
+        Ok(LabelRequirement {
+            key,
+            operator,
+            values,
+        })
     }
 
     fn exact_value(&mut self) -> Result<Vec<String>, String> {
@@ -312,7 +335,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_selector() {
-        for selector in ["=a", "a=b,", "a in", "a in (b", "a b", "a=(b)", "a>x", "!", "a=b=c", "-a", "a=b c", "a=$"] {
+        for selector in [
+            "=a", "a=b,", "a in", "a in (b", "a b", "a=(b)", "a>x", "!", "a=b=c", "-a", "a=b c", "a=$",
+        ] {
             assert!(LabelSelector::parse(selector).is_err(), "{selector}");
         }
     }
