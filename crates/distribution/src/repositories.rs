@@ -62,11 +62,18 @@ pub trait Repositories: Send + Sync + 'static {
     /// At most `limit` repositories that sort after `after`.
     async fn catalog(&self, caller: &Caller, after: Option<&str>, limit: usize) -> Result<Names, Refusal>;
 
-    /// Whether a manifest belongs to the repository.
+    /// Whether a manifest belongs to the repository. Asked before the revision link in storage, on every read.
     async fn holds_manifest(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal>;
 
-    /// Whether a blob belongs to the repository. Asked only when there is no layer link in storage.
+    /// Whether a blob belongs to the repository. Asked before the layer link in storage, on every read.
     async fn holds_blob(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal>;
+
+    /// Whether content belongs to the repository although no link in storage says so: asked when its bytes are in storage,
+    /// [`Self::holds_manifest`] or [`Self::holds_blob`] said [`Membership::Unknown`] and there is no link.
+    async fn holds_unlinked(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal> {
+        let _ = (caller, name, digest);
+        Ok(false)
+    }
 
     /// Whether anything may be pushed to the repository now: called when an upload starts or finishes, so that a missing
     /// project or a full quota is told before the bytes are sent. `size` is the size of the blob where it is known.
