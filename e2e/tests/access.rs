@@ -130,7 +130,11 @@ fn one_request_id_in_the_answer_and_in_the_logs() {
     });
     assert_eq!(header.as_deref(), Some(id.as_str()), "{answer}");
     let logged = berth_testkit::eventually("the access log line", || {
-        berth.output().lines().find(|line| line.contains(&id)).map(str::to_owned)
+        berth
+            .output()
+            .lines()
+            .find(|line| line.contains(&id))
+            .map(str::to_owned)
     });
     assert!(
         logged.contains("404") && logged.contains("system:serviceaccount:demo:reader"),
