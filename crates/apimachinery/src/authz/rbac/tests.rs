@@ -21,7 +21,7 @@ fn role(name: &str, namespace: &str, rules: impl Into<Value>) -> Object {
 
 fn binding(name: &str, namespace: &str, kind: &str, role: &str, subjects: impl Into<Value>) -> Object {
     object(
-        json!({"metadata": {"name": name, "namespace": namespace}, "roleRef": {"kind": kind, "name": role}, "subjects": subjects}),
+        json!({"metadata": {"name": name, "namespace": namespace}, "roleRef": {"kind": kind, "name": role}, "subjects": subjects.into()}),
     )
 }
 
