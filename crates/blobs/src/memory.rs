@@ -229,3 +229,7 @@ impl Content for Held {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    crate::suite!(super::MemoryDriver::new());
+}

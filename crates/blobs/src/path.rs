@@ -3,9 +3,9 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Longest path, in bytes: what Linux takes in one system call is 4096, and the storage root comes on top.
-pub const PATH_MAX_BYTES: usize = 2048;
+pub(crate) const PATH_MAX_BYTES: usize = 2048;
 /// Longest component, in bytes, as on every common filesystem.
-pub const COMPONENT_MAX_BYTES: usize = 255;
+pub(crate) const COMPONENT_MAX_BYTES: usize = 255;
 
 /// The absolute path of an object within a driver: `(/[A-Za-z0-9._-]+)+`, no component being `.` or `..`.
 ///

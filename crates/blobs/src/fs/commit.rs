@@ -1,0 +1,212 @@
+//! Taking steps.
+//!
+//! A commit has three phases. First every new file is written to its private place and synced: whatever fails for want of
+//! space fails here, before anything is visible. Then the steps are taken in order, each by one rename. Last, the directories
+//! that changed are synced, each once however many steps changed it. The phases keep the journal of the filesystem from being
+//! written twice for each file, which is what most of the time of a push would otherwise go to.
+
+use std::{os::fd::AsFd as _, sync::Arc};
+
+use rustix::{
+    fs::{AtFlags, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT},
+    io::Errno,
+};
+
+use super::{
+    directories::{ATTEMPTS, Syncs, make_parents},
+    root::{self, Root},
+    temp::Temp,
+    tree,
+};
+use crate::{BlobPath, Error, Result, SMALL_MAX_BYTES, Step};
+
+/// A step whose bytes are in their private place.
+enum Staged {
+    Rename { temp: Temp, to: BlobPath, durable: bool },
+    Kept,
+    Publish { from: BlobPath, to: BlobPath },
+    Discard { path: BlobPath },
+}
+
+/// Takes the steps. `synced` is an upload whose bytes are known to be durable.
+pub(super) fn apply(root: &Arc<Root>, steps: Vec<Step>, synced: Option<&BlobPath>) -> Result<()> {
+    let mut syncs = Syncs::default();
+    let mut staged = Vec::with_capacity(steps.len());
+    for step in steps {
+        staged.push(stage(root, step, synced, &mut syncs)?);
+    }
+    for step in staged {
+        take(root, step, &mut syncs)?;
+    }
+    syncs.run(root)
+}
+
+fn stage(root: &Arc<Root>, step: Step, synced: Option<&BlobPath>, syncs: &mut Syncs) -> Result<Staged> {
+    Ok(match step {
+        Step::Put { path, bytes } => Staged::Rename { temp: write(root, &path, &bytes, true)?, to: path, durable: true },
+        Step::Stash { path, bytes } => {
+            Staged::Rename { temp: write(root, &path, &bytes, false)?, to: path, durable: false }
+        }
+        Step::Ensure { path, bytes } => {
+            root::check(&path)?;
+            let kept = root.stat(&path).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(bytes.len() as u64))
+                && refresh(root, &path)?;
+            if kept {
+                syncs.add(root, &path);
+                Staged::Kept
+            } else {
+                Staged::Rename { temp: write(root, &path, &bytes, true)?, to: path, durable: true }
+            }
+        }
+        Step::Touch { path } => {
+            root::check(&path)?;
+            if !refresh(root, &path)? {
+                return Err(Error::NotFound { path });
+            }
+            syncs.add(root, &path);
+            Staged::Kept
+        }
+        Step::Publish { from, to } => {
+            root::check(&from)?;
+            root::check(&to)?;
+            if synced != Some(&from) && !sync_file(root, &from)? {
+                return Err(Error::NotFound { path: from });
+            }
+            Staged::Publish { from, to }
+        }
+        Step::Discard { path } => {
+            root::check(&path)?;
+            Staged::Discard { path }
+        }
+    })
+}
+
+fn write(root: &Arc<Root>, path: &BlobPath, bytes: &[u8], durable: bool) -> Result<Temp> {
+    root::check(path)?;
+    let size = bytes.len() as u64;
+    if size > SMALL_MAX_BYTES {
+        return Err(Error::TooLarge { path: path.clone(), size });
+    }
+    Temp::write(root, path, bytes, durable)
+}
+
+fn take(root: &Root, step: Staged, syncs: &mut Syncs) -> Result<()> {
+    match step {
+        Staged::Rename { temp, to, durable } => {
+            rename(root, temp.name(), &to)?;
+            temp.forget();
+            if durable {
+                syncs.add(root, &to);
+            }
+        }
+        Staged::Kept => {}
+        Staged::Publish { from, to } => {
+            publish(root, &from, &to)?;
+            syncs.add(root, &to);
+        }
+        Staged::Discard { path } => {
+            tree::delete(root, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Renames a private file to `to`, replacing what is there, and makes the directories above it as needed.
+fn rename(root: &Root, from: &str, to: &BlobPath) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::renameat(root.fd(), from, root.fd(), to.relative()) {
+            Ok(()) => return Ok(()),
+            // The directories are missing, or somebody deleted them again.
+            Err(Errno::NOENT) => make_parents(root, to)?,
+            Err(errno) => return Err(Error::system("write", to, errno)),
+        }
+    }
+    Err(Error::system("write", to, Errno::NOENT))
+}
+
+/// Gives an upload, whose bytes are durable, its final name.
+fn publish(root: &Root, from: &BlobPath, to: &BlobPath) -> Result<()> {
+    // An upload may have taken days; a sweep of unreferenced objects must not take it for an old one.
+    match rustix::fs::utimensat(root.fd(), from.relative(), &now(), AtFlags::empty()) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => return Err(Error::NotFound { path: from.clone() }),
+        Err(errno) => return Err(Error::system("publish", from, errno)),
+    }
+    for _ in 0..ATTEMPTS {
+        let moved =
+            rustix::fs::renameat_with(root.fd(), from.relative(), root.fd(), to.relative(), RenameFlags::NOREPLACE);
+        match moved {
+            Ok(()) => return Ok(()),
+            Err(Errno::NOENT) => make_parents(root, to)?,
+            // There is something, or this filesystem cannot tell and somebody has to look.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                if keep_existing(root, from, to)? {
+                    return Ok(());
+                }
+                match rustix::fs::renameat(root.fd(), from.relative(), root.fd(), to.relative()) {
+                    Ok(()) => return Ok(()),
+                    Err(Errno::NOENT) => make_parents(root, to)?,
+                    Err(errno) => return Err(Error::system("publish", to, errno)),
+                }
+            }
+            Err(errno) => return Err(Error::system("publish", to, errno)),
+        }
+        if matches!(root.stat(from), Err(Errno::NOENT)) {
+            return Err(Error::NotFound { path: from.clone() });
+        }
+    }
+    Err(Error::system("publish", to, Errno::NOENT))
+}
+
+/// Keeps an object that has the length of the upload, and removes the upload. One of another length was damaged by something
+/// other than this driver; the upload, which was just verified, may replace it.
+fn keep_existing(root: &Root, from: &BlobPath, to: &BlobPath) -> Result<bool> {
+    let same = match (root.stat(from), root.stat(to)) {
+        (Ok(upload), Ok(existing)) => upload.st_size == existing.st_size,
+        _ => false,
+    };
+    if !same || !refresh(root, to)? {
+        return Ok(false);
+    }
+    match rustix::fs::unlinkat(root.fd(), from.relative(), AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(errno) => Err(Error::system("remove", from, errno)),
+    }
+}
+
+/// Makes the bytes of an existing object durable and its age new; `false` when there is none.
+///
+/// Whoever wrote it may not have done so yet: another call may be between its rename and its sync, or another registry may
+/// never have synced it. When it did, nothing is left to write.
+fn refresh(root: &Root, path: &BlobPath) -> Result<bool> {
+    if !sync_file(root, path)? {
+        return Ok(false);
+    }
+    match rustix::fs::utimensat(root.fd(), path.relative(), &now(), AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(Error::system("touch", path, errno)),
+    }
+}
+
+fn sync_file(root: &Root, path: &BlobPath) -> Result<bool> {
+    match root.open_file(path, OFlags::RDONLY) {
+        Ok(file) => {
+            let stat = rustix::fs::fstat(&file).map_err(|errno| Error::system("stat", path, errno))?;
+            if super::object_stat(&stat).is_none() {
+                return Ok(false);
+            }
+            rustix::fs::fdatasync(file.as_fd()).map_err(|errno| Error::system("sync", path, errno))?;
+            Ok(true)
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(Error::system("open", path, errno)),
+    }
+}
+
+const fn now() -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+    }
+}

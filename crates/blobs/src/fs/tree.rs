@@ -1,0 +1,161 @@
+//! Listing and deleting directories.
+
+use std::{collections::BTreeSet, ffi::CStr, os::fd::OwnedFd};
+
+use rustix::{
+    fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags},
+    io::Errno,
+};
+
+use super::root::{PRIVATE, Root};
+use crate::{BlobPath, Entry, EntryKind, Error, Listing, Result};
+
+/// How many names are read before they are deleted.
+const BATCH: usize = 1024;
+/// How often a directory is emptied while others keep filling it.
+const PASSES: usize = 3;
+
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+/// One page of the names below `directory`. The whole directory is read for each page, but no more than the page is kept.
+pub(super) fn list(root: &Root, directory: &BlobPath, after: Option<&str>, limit: usize) -> Result<Listing> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match rustix::fs::openat(root.fd(), directory.relative(), flags, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Listing::default()),
+        Err(errno) => return Err(Error::system("list", directory, errno)),
+    };
+    let failed = |errno| Error::system("list", directory, errno);
+    let mut entries: BTreeSet<Entry> = BTreeSet::new();
+    let mut more = false;
+    for entry in Dir::read_from(&opened).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if after.is_some_and(|after| name <= after) {
+            continue;
+        }
+        if entries.len() == limit && entries.last().is_some_and(|last| name > last.name.as_str()) {
+            more = true;
+            continue;
+        }
+        // What has no path cannot be asked for: `.`, `..`, and names that somebody else put there.
+        if directory.join(name).is_err() || (directory.parent().is_none() && name == PRIVATE) {
+            continue;
+        }
+        let Some(kind) = kind(&opened, &entry) else { continue };
+        entries.insert(Entry { name: name.to_owned(), kind });
+        if entries.len() > limit {
+            entries.pop_last();
+            more = true;
+        }
+    }
+    Ok(Listing { entries: entries.into_iter().collect(), more })
+}
+
+/// What a name stands for; `None` if it is neither file nor directory, or gone.
+fn kind(directory: &OwnedFd, entry: &DirEntry) -> Option<EntryKind> {
+    let kind = match entry.file_type() {
+        // Some filesystems do not tell with the name, and a link is what it leads to.
+        FileType::Unknown | FileType::Symlink => {
+            let stat = rustix::fs::statat(directory, entry.file_name(), AtFlags::empty()).ok()?;
+            FileType::from_raw_mode(stat.st_mode)
+        }
+        kind => kind,
+    };
+    match kind {
+        FileType::RegularFile => Some(EntryKind::Object),
+        FileType::Directory => Some(EntryKind::Directory),
+        _ => None,
+    }
+}
+
+/// Deletes everything at and below `path`; whether there was anything. Links are deleted, not followed.
+pub(super) fn delete(root: &Root, path: &BlobPath) -> Result<bool> {
+    let failed = |errno| Error::system("delete", path, errno);
+    match rustix::fs::openat(root.fd(), path.relative(), OPEN, Mode::empty()) {
+        Ok(directory) => {
+            for _ in 0..PASSES {
+                empty(&directory, 0).map_err(failed)?;
+                match rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::REMOVEDIR) {
+                    Ok(()) | Err(Errno::NOENT) => {
+                        root.unsynced().forget_below(path);
+                        return Ok(true);
+                    }
+                    // Somebody wrote into it meanwhile. That may stay, but a straggler is worth another try.
+                    Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                    Err(errno) => return Err(failed(errno)),
+                }
+            }
+            Ok(true)
+        }
+        Err(Errno::NOENT) => Ok(false),
+        // Not a directory, or a link to one.
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            match rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::empty()) {
+                Ok(()) => Ok(true),
+                Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+                Err(errno) => Err(failed(errno)),
+            }
+        }
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+/// Deepest directory that is entered: more than any path has components.
+const DEPTH_MAX: usize = crate::path::PATH_MAX_BYTES / 2;
+
+fn empty(directory: &OwnedFd, depth: usize) -> rustix::io::Result<()> {
+    if depth > DEPTH_MAX {
+        return Err(Errno::NAMETOOLONG);
+    }
+    loop {
+        // Names are collected first, because a directory that shrinks while it is read may skip some.
+        let mut batch = Vec::new();
+        for entry in Dir::read_from(directory)?.take(BATCH) {
+            let entry = entry?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                batch.push(entry);
+            }
+        }
+        let mut progress = false;
+        for entry in &batch {
+            let name = entry.file_name();
+            let is_directory = match entry.file_type() {
+                FileType::Directory => true,
+                FileType::Unknown => is_directory(directory, name),
+                _ => false,
+            };
+            if is_directory {
+                progress |= remove_directory(directory, name, depth)?;
+            } else {
+                match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+                    Ok(()) => progress = true,
+                    Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+        }
+        if !progress || batch.len() + 2 < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+fn is_directory(directory: &OwnedFd, name: &CStr) -> bool {
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Whether the directory is gone now.
+fn remove_directory(above: &OwnedFd, name: &CStr, depth: usize) -> rustix::io::Result<bool> {
+    match rustix::fs::openat(above, name, OPEN, Mode::empty()) {
+        Ok(directory) => empty(&directory, depth + 1)?,
+        Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(errno),
+    }
+    match rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
