@@ -1,0 +1,136 @@
+//! Putting a server together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use berth_apimachinery::access::Authorizer;
+use berth_apimachinery::admission::Admission;
+use berth_apimachinery::authn::{BearerTokens, ClientCertificates, TokenAuthenticator, Union};
+use berth_apimachinery::database::Database;
+use berth_apimachinery::identity::Authenticator;
+use berth_apimachinery::resource::{Endpoint, GroupResource};
+use berth_apimachinery::schema::Definitions;
+use berth_apimachinery::storage::Storage;
+
+use crate::admission::{Checks, Quota};
+use crate::controllers::{Parts, RunningFeed};
+use crate::kinds::Kinds;
+use crate::tokens::Tokens;
+use crate::{
+    Config, Controllers, Error, authentication, authorization, bootstrap, core, project, rbac, tokens, user,
+};
+
+/// The definitions of all kinds, a file for each API group.
+const SCHEMAS: &[&str] = &[
+    include_str!("../schemas/core.yaml"),
+    include_str!("../schemas/authentication.k8s.io.yaml"),
+    include_str!("../schemas/authorization.k8s.io.yaml"),
+    include_str!("../schemas/project.openshift.io.yaml"),
+    include_str!("../schemas/rbac.authorization.k8s.io.yaml"),
+    include_str!("../schemas/user.openshift.io.yaml"),
+];
+
+/// Everything that a server answers with.
+pub(crate) struct Assembled {
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) admission: Arc<dyn Admission>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) controllers: Controllers,
+}
+
+/// Registers every kind, loads what is stored, and brings the default objects into being.
+pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
+    let definitions = Arc::new(Definitions::new(SCHEMAS).map_err(Error::Definitions)?);
+    let (database, mut feed) = Database::new(Arc::clone(&config.store));
+    let mut kinds = Kinds::new(&database, &definitions);
+
+    let identities = core::identities(&mut kinds);
+    let keys = Tokens::read_keys(&config.signing_keys).map_err(Error::SigningKey)?;
+    let audiences = &config.audiences;
+    let verifier =
+        tokens::verifier(keys.clone(), &config.issuer, audiences, &identities).map_err(Error::SigningKey)?;
+    let accounts = identities.service_accounts.clone();
+    let tokens = Arc::new(Tokens::new(
+        keys,
+        &config.issuer,
+        audiences,
+        accounts,
+        &config.ca_bundle,
+    ));
+    let bearer = BearerTokens::new(vec![Arc::new(verifier) as Arc<dyn TokenAuthenticator>]);
+
+    let access = rbac::Access::new();
+    let rbac = rbac::register(&mut kinds, &access);
+    let core = core::register(&mut kinds, identities, &tokens, &rbac.role_bindings);
+    authentication::register(&mut kinds, Arc::new(bearer.clone()));
+    authorization::register(&mut kinds, &access.authorizer, &access.rbac);
+    user::register(&mut kinds);
+    let parts = project::Parts {
+        namespaces: core.namespaces.clone(),
+        namespace_rest: Arc::clone(&core.namespace_rest),
+        role_bindings: rbac.role_bindings.clone(),
+        cluster_role_bindings: rbac.cluster_role_bindings.clone(),
+        authorizer: Arc::clone(&access.authorizer),
+    };
+    project::register(&mut kinds, parts);
+
+    let (endpoints, storages) = kinds.finish();
+    let quota = quota(&core.quotas, storages);
+    let admission = Arc::new(Checks::new(core.namespaces.clone(), Arc::clone(&quota)));
+
+    feed.load().await.map_err(Error::Load)?;
+    let feed = RunningFeed::start(feed);
+    bootstrap::run(&core, &rbac).await.map_err(Error::Bootstrap)?;
+    let controllers = feed.with(Parts {
+        core,
+        rbac,
+        endpoints: endpoints.clone(),
+        quota,
+        tokens: Arc::clone(&tokens),
+        store: Arc::clone(&config.store),
+    });
+    let authenticator = authenticator(config, bearer)?;
+    Ok(Assembled {
+        definitions,
+        endpoints,
+        authenticator,
+        authorizer: access.authorizer,
+        admission,
+        tokens,
+        controllers,
+    })
+}
+
+/// Quotas over all stored resources, told of whatever comes and goes.
+fn quota(quotas: &Storage, storages: BTreeMap<GroupResource, Storage>) -> Arc<Quota> {
+    let registry = Arc::new(OnceLock::new());
+    let quota = Arc::new(Quota::new(quotas.clone(), Arc::clone(&registry)));
+    for storage in storages
+        .values()
+        .filter(|storage| storage.resource().is_namespaced())
+    {
+        let quota = Arc::clone(&quota);
+        storage.observe(Arc::new(move |change| {
+            if change.entry.is_none() || change.old.is_none() {
+                quota.changed(change.namespace());
+            }
+        }));
+    }
+    // Set once, just above; a second value cannot come.
+    let _ = registry.set(storages);
+    quota
+}
+
+fn authenticator(config: &Config, bearer: BearerTokens) -> Result<Arc<dyn Authenticator>, Error> {
+    let mut known: Vec<Arc<dyn Authenticator>> = Vec::new();
+    if let Some(authorities) = &config.client_ca {
+        known.push(Arc::new(
+            ClientCertificates::signed_by(authorities).map_err(Error::ClientCa)?,
+        ));
+    }
+    known.push(Arc::new(bearer));
+    Ok(Arc::new(Union::new(known)))
+}

@@ -1,0 +1,187 @@
+//! Who sees which project, also while rights change.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use berth_apimachinery::access::{Attributes, Authorizer, Target};
+use berth_apimachinery::context::Context;
+use berth_apimachinery::entry::Entry;
+use berth_apimachinery::identity::UserInfo;
+use berth_apimachinery::options::WatchOptions;
+use berth_apimachinery::rest::{WatchEvent, WatchStream};
+use berth_apimachinery::status::Status;
+use berth_apimachinery::storage::Subscription;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+use super::Parts;
+use super::view::project;
+
+/// Whether a user may get a project, as a project or as a namespace.
+pub(super) async fn may_get(authorizer: &dyn Authorizer, user: &UserInfo, name: &str) -> bool {
+    for (group, resource) in [("", "namespaces"), (super::GROUP, "projects")] {
+        let target = Target::Resource {
+            group,
+            version: "v1",
+            resource,
+            subresource: "",
+            namespace: name,
+            name,
+        };
+        if authorizer
+            .authorize(&Attributes {
+                user,
+                verb: "get",
+                target,
+            })
+            .await
+            .allowed
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// A watch in progress: which projects the watcher knows of, and what is to be sent next.
+struct Watcher {
+    parts: Arc<Parts>,
+    user: Arc<UserInfo>,
+    options: WatchOptions,
+    known: BTreeSet<String>,
+    pending: VecDeque<WatchEvent>,
+    namespaces: WatchStream,
+    role_bindings: Subscription,
+    cluster_role_bindings: Subscription,
+}
+
+/// Events of the projects that the caller may get. A right that comes adds its project, one that goes deletes it.
+pub(super) async fn watch(
+    parts: Arc<Parts>,
+    cx: &Context,
+    options: &WatchOptions,
+) -> Result<WatchStream, Status> {
+    let namespaces = parts.namespace_rest.watch(cx, options).await?;
+    let mut role_bindings = parts.role_bindings.subscribe();
+    let mut cluster_role_bindings = parts.cluster_role_bindings.subscribe();
+    // What is there already is no change of rights.
+    while role_bindings.next().now_or_never().flatten().is_some() {}
+    while cluster_role_bindings.next().now_or_never().flatten().is_some() {}
+    let mut watcher = Watcher {
+        user: Arc::clone(&cx.user),
+        options: options.clone(),
+        known: BTreeSet::new(),
+        pending: VecDeque::new(),
+        namespaces,
+        role_bindings,
+        cluster_role_bindings,
+        parts,
+    };
+    if options.resource_version.is_some_and(|version| version > 0) {
+        // The client has listed before: what it could see then is not news.
+        watcher.known = visible(&watcher.parts, &watcher.user, options)
+            .await
+            .into_keys()
+            .collect();
+    }
+    Ok(stream::unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await?;
+        Some((event, watcher))
+    })
+    .boxed())
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Result<WatchEvent, Status>> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Some(Ok(event));
+            }
+            tokio::select! {
+                event = self.namespaces.next() => match event? {
+                    Ok(event) => self.on_namespace(event).await,
+                    Err(status) => return Some(Err(status)),
+                },
+                _ = self.role_bindings.next() => self.on_rights().await,
+                _ = self.cluster_role_bindings.next() => self.on_rights().await,
+            }
+        }
+    }
+
+    async fn on_namespace(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Bookmark { .. } => self.pending.push_back(event),
+            WatchEvent::Deleted(entry) => {
+                if self.known.remove(entry.object().name()) {
+                    self.pending.push_back(WatchEvent::Deleted(as_project(&entry)));
+                }
+            }
+            WatchEvent::Added(entry) | WatchEvent::Modified(entry) => {
+                let name = entry.object().name();
+                let visible = may_get(self.parts.authorizer.as_ref(), &self.user, name).await;
+                self.show(&entry, visible, true);
+            }
+        }
+    }
+
+    /// Sends what became visible or invisible since a binding changed.
+    async fn on_rights(&mut self) {
+        let visible = visible(&self.parts, &self.user, &self.options).await;
+        let gone: Vec<String> = self
+            .known
+            .iter()
+            .filter(|name| !visible.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            if let Some(entry) = self.parts.namespaces.get("", &name) {
+                self.show(&entry, false, false);
+            }
+        }
+        for entry in visible.values() {
+            self.show(entry, true, false);
+        }
+    }
+
+    fn show(&mut self, entry: &Arc<Entry>, visible: bool, changed: bool) {
+        let name = entry.object().name();
+        let known = self.known.contains(name);
+        let event = match (visible, known) {
+            (true, false) => WatchEvent::Added(as_project(entry)),
+            (true, true) if changed => WatchEvent::Modified(as_project(entry)),
+            (false, true) => WatchEvent::Deleted(as_project(entry)),
+            _ => return,
+        };
+        if visible {
+            self.known.insert(name.to_owned());
+        } else {
+            self.known.remove(name);
+        }
+        self.pending.push_back(event);
+    }
+}
+
+/// Everything that matches the watch and that the user may get, now.
+async fn visible(parts: &Parts, user: &UserInfo, options: &WatchOptions) -> BTreeMap<String, Arc<Entry>> {
+    let mut visible = BTreeMap::new();
+    for entry in parts.namespaces.list("") {
+        let object = entry.object();
+        let name = object.name();
+        let field = |field: &str| match field {
+            "metadata.name" => Cow::Borrowed(name),
+            "status.phase" => Cow::Borrowed(object.str_at(&["status", "phase"])),
+            _ => Cow::Borrowed(""),
+        };
+        if options.labels.matches(object.labels())
+            && options.fields.matches(field)
+            && may_get(parts.authorizer.as_ref(), user, name).await
+        {
+            visible.insert(name.to_owned(), Arc::clone(&entry));
+        }
+    }
+    visible
+}
+
+fn as_project(entry: &Entry) -> Arc<Entry> {
+    project(entry.object()).into()
+}
