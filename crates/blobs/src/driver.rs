@@ -66,7 +66,12 @@ pub trait Driver: Send + Sync + 'static {
 
     /// A URL at which a client without credentials may do `method` on the object for `lifetime`, `None` when the storage
     /// has none to give.
-    async fn signed_url(&self, path: &BlobPath, method: Method, lifetime: Duration) -> Result<Option<String>> {
+    async fn signed_url(
+        &self,
+        path: &BlobPath,
+        method: Method,
+        lifetime: Duration,
+    ) -> Result<Option<String>> {
         let (_, _, _) = (path, method, lifetime);
         Ok(None)
     }
@@ -206,7 +211,11 @@ pub trait DriverExt: Driver {
     /// # Errors
     /// As [`Driver::commit`].
     async fn put(&self, path: &BlobPath, bytes: Bytes) -> Result<()> {
-        self.commit(vec![Step::Put { path: path.clone(), bytes }]).await
+        self.commit(vec![Step::Put {
+            path: path.clone(),
+            bytes,
+        }])
+        .await
     }
 
     /// One [`Step::Touch`]; `false` when there is no such object.

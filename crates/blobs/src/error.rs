@@ -131,7 +131,11 @@ impl Error {
     pub const fn is_unavailable(&self) -> bool {
         matches!(
             self,
-            Error::Full { .. } | Error::ReadOnly { .. } | Error::Exhausted { .. } | Error::Locked { .. } | Error::Stopping
+            Error::Full { .. }
+                | Error::ReadOnly { .. }
+                | Error::Exhausted { .. }
+                | Error::Locked { .. }
+                | Error::Stopping
         )
     }
 
@@ -142,8 +146,16 @@ impl Error {
             Errno::NOSPC | Errno::DQUOT => Error::Full { operation, path },
             Errno::ROFS => Error::ReadOnly { operation, path },
             Errno::ACCESS | Errno::PERM => Error::Denied { operation, path },
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Error::Exhausted { operation, path, source: errno.into() },
-            _ => Error::Io { operation, path, source: errno.into() },
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Error::Exhausted {
+                operation,
+                path,
+                source: errno.into(),
+            },
+            _ => Error::Io {
+                operation,
+                path,
+                source: errno.into(),
+            },
         }
     }
 }

@@ -50,7 +50,11 @@ impl Config {
     /// The defaults for a directory.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Config { root: root.into(), max_threads: 32, leftover_age: Duration::from_secs(24 * 60 * 60) }
+        Config {
+            root: root.into(),
+            max_threads: 32,
+            leftover_age: Duration::from_secs(24 * 60 * 60),
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl FilesystemDriver {
     /// [`Error::Root`] when the directory cannot be used, with what to do about it.
     pub fn open(config: &Config) -> Result<Self> {
         let root = Root::open(&config.root, config.leftover_age)?;
-        Ok(FilesystemDriver { root: Arc::new(root), permits: Arc::new(Semaphore::new(config.max_threads.max(1))) })
+        Ok(FilesystemDriver {
+            root: Arc::new(root),
+            permits: Arc::new(Semaphore::new(config.max_threads.max(1))),
+        })
     }
 
     /// Starts `work` on a blocking thread, when it is its turn. It runs to its end even if nobody waits for it any more.
@@ -77,7 +84,10 @@ impl FilesystemDriver {
         &self,
         work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
     ) -> Result<JoinHandle<Result<T>>> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Stopping)?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Stopping)?;
         let root = Arc::clone(&self.root);
         Ok(tokio::task::spawn_blocking(move || {
             let result = work(&root);
@@ -133,13 +143,17 @@ impl Driver for FilesystemDriver {
                 Ok(file) => file,
                 Err(errno) => return absent("open", path, errno),
             };
-            let Some(size) = small_size(&file, path)? else { return Ok(None) };
+            let Some(size) = small_size(&file, path)? else {
+                return Ok(None);
+            };
             let mut buffer = vec![0; size];
             if content::read_cached(&file, &mut buffer, 0) == Some(size) {
                 return Ok(Some(buffer.into()));
             }
             let path = path.clone();
-            return self.run(move |_| content::read_all(&file, size, 0, &path).map(|b| Some(b.into()))).await;
+            return self
+                .run(move |_| content::read_all(&file, size, 0, &path).map(|b| Some(b.into())))
+                .await;
         }
         let path = path.clone();
         self.run(move |root| {
@@ -147,7 +161,9 @@ impl Driver for FilesystemDriver {
                 Ok(file) => file,
                 Err(errno) => return absent("open", &path, errno),
             };
-            let Some(size) = small_size(&file, &path)? else { return Ok(None) };
+            let Some(size) = small_size(&file, &path)? else {
+                return Ok(None);
+            };
             content::read_all(&file, size, 0, &path).map(|bytes| Some(bytes.into()))
         })
         .await
@@ -180,14 +196,20 @@ impl Driver for FilesystemDriver {
     async fn list(&self, directory: &BlobPath, after: Option<&str>, limit: usize) -> Result<Listing> {
         root::check(directory)?;
         let (directory, after) = (directory.clone(), after.map(str::to_owned));
-        self.run(move |root| tree::list(root, &directory, after.as_deref(), limit.max(1))).await
+        self.run(move |root| tree::list(root, &directory, after.as_deref(), limit.max(1)))
+            .await
     }
 
     async fn append(&self, path: &BlobPath, offset: u64) -> Result<Box<dyn Append>> {
         root::check(path)?;
         let wanted = path.clone();
         let file = self.run(move |root| writer::open(root, &wanted, offset)).await?;
-        Ok(Box::new(writer::Writer::new(self.clone(), path.clone(), file, offset)))
+        Ok(Box::new(writer::Writer::new(
+            self.clone(),
+            path.clone(),
+            file,
+            offset,
+        )))
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
@@ -237,17 +259,25 @@ fn object_stat(stat: &rustix::fs::Stat) -> Option<Stat> {
         return None;
     }
     let since = Duration::new(u64::try_from(stat.st_mtime).unwrap_or(0), 0)
-        + Duration::from_nanos(u64::try_from(stat.st_mtime_nsec).unwrap_or(0));
-    Some(Stat { size: u64::try_from(stat.st_size).unwrap_or(0), modified: std::time::UNIX_EPOCH + since })
+        + Duration::from_nanos(stat.st_mtime_nsec);
+    Some(Stat {
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: std::time::UNIX_EPOCH + since,
+    })
 }
 
 /// Length of a file that shall be read whole.
 fn small_size(file: &std::fs::File, path: &BlobPath) -> Result<Option<usize>> {
     let stat = rustix::fs::fstat(file.as_fd()).map_err(|e| Error::system("stat", path, e))?;
-    let Some(stat) = object_stat(&stat) else { return Ok(None) };
+    let Some(stat) = object_stat(&stat) else {
+        return Ok(None);
+    };
     match usize::try_from(stat.size) {
         Ok(size) if stat.size <= SMALL_MAX_BYTES => Ok(Some(size)),
-        _ => Err(Error::TooLarge { path: path.clone(), size: stat.size }),
+        _ => Err(Error::TooLarge {
+            path: path.clone(),
+            size: stat.size,
+        }),
     }
 }
 

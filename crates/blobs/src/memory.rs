@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::{
-    Append, BlobPath, CHUNK_BYTES, Content, Driver, Entry, EntryKind, Error, Listing, Result, SMALL_MAX_BYTES, Source,
-    Stat, Step,
+    Append, BlobPath, CHUNK_BYTES, Content, Driver, Entry, EntryKind, Error, Listing, Result,
+    SMALL_MAX_BYTES, Source, Stat, Step,
 };
 
 /// Keeps objects in memory, all of them, for as long as it lives. Clones share them. For tests.
@@ -37,11 +37,17 @@ struct Object {
 
 impl Object {
     fn new(bytes: Bytes) -> Self {
-        Object { bytes, modified: SystemTime::now() }
+        Object {
+            bytes,
+            modified: SystemTime::now(),
+        }
     }
 
     fn stat(&self) -> Stat {
-        Stat { size: self.bytes.len() as u64, modified: self.modified }
+        Stat {
+            size: self.bytes.len() as u64,
+            modified: self.modified,
+        }
     }
 }
 
@@ -81,7 +87,10 @@ impl State {
     }
 
     fn keep_or_insert(&mut self, path: BlobPath, bytes: Bytes) {
-        let object = self.objects.entry(path).or_insert_with(|| Object::new(bytes.clone()));
+        let object = self
+            .objects
+            .entry(path)
+            .or_insert_with(|| Object::new(bytes.clone()));
         if object.bytes.len() == bytes.len() {
             object.modified = SystemTime::now();
         } else {
@@ -105,9 +114,10 @@ impl Driver for MemoryDriver {
     async fn read(&self, path: &BlobPath) -> Result<Option<Bytes>> {
         let bytes = self.state().objects.get(path).map(|object| object.bytes.clone());
         match bytes {
-            Some(bytes) if bytes.len() as u64 > SMALL_MAX_BYTES => {
-                Err(Error::TooLarge { path: path.clone(), size: bytes.len() as u64 })
-            }
+            Some(bytes) if bytes.len() as u64 > SMALL_MAX_BYTES => Err(Error::TooLarge {
+                path: path.clone(),
+                size: bytes.len() as u64,
+            }),
             bytes => Ok(bytes),
         }
     }
@@ -120,7 +130,11 @@ impl Driver for MemoryDriver {
     async fn list(&self, directory: &BlobPath, after: Option<&str>, limit: usize) -> Result<Listing> {
         let mut entries: BTreeMap<String, EntryKind> = BTreeMap::new();
         for path in self.state().objects.keys() {
-            let Some(rest) = path.as_str().strip_prefix(directory.as_str()).and_then(|r| r.strip_prefix('/')) else {
+            let Some(rest) = path
+                .as_str()
+                .strip_prefix(directory.as_str())
+                .and_then(|r| r.strip_prefix('/'))
+            else {
                 continue;
             };
             let (name, kind) = match rest.split_once('/') {
@@ -133,7 +147,11 @@ impl Driver for MemoryDriver {
         }
         let limit = limit.max(1);
         let more = entries.len() > limit;
-        let entries = entries.into_iter().take(limit).map(|(name, kind)| Entry { name, kind }).collect();
+        let entries = entries
+            .into_iter()
+            .take(limit)
+            .map(|(name, kind)| Entry { name, kind })
+            .collect();
         Ok(Listing { entries, more })
     }
 
@@ -145,14 +163,24 @@ impl Driver for MemoryDriver {
         let held = state.objects.get(path).map(|object| object.bytes.len() as u64);
         match held {
             None if offset != 0 => return Err(Error::NotFound { path: path.clone() }),
-            Some(held) if held != offset => return Err(Error::Offset { path: path.clone(), held, got: offset }),
+            Some(held) if held != offset => {
+                return Err(Error::Offset {
+                    path: path.clone(),
+                    held,
+                    got: offset,
+                });
+            }
             None => {
                 state.objects.insert(path.clone(), Object::new(Bytes::new()));
             }
             Some(_) => {}
         }
         state.writing.insert(path.clone());
-        Ok(Box::new(Writer { driver: self.clone(), path: path.clone(), length: offset }))
+        Ok(Box::new(Writer {
+            driver: self.clone(),
+            path: path.clone(),
+            length: offset,
+        }))
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
@@ -184,7 +212,9 @@ impl Append for Writer {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let mut state = self.driver.state();
         let Some(object) = state.objects.get_mut(&self.path) else {
-            return Err(Error::NotFound { path: self.path.clone() });
+            return Err(Error::NotFound {
+                path: self.path.clone(),
+            });
         };
         let mut whole = BytesMut::from(std::mem::take(&mut object.bytes));
         whole.extend_from_slice(&bytes);

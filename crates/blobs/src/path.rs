@@ -55,14 +55,19 @@ impl BlobPath {
     /// Whether `other` is this path or lies below it.
     #[must_use]
     pub fn contains(&self, other: &BlobPath) -> bool {
-        other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        other
+            .0
+            .strip_prefix(&*self.0)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
 fn is_component(component: &str) -> bool {
     !matches!(component, "" | "." | "..")
         && component.len() <= COMPONENT_MAX_BYTES
-        && component.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && component
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 impl FromStr for BlobPath {
@@ -70,8 +75,14 @@ impl FromStr for BlobPath {
 
     fn from_str(text: &str) -> Result<Self, PathError> {
         let good = text.len() <= PATH_MAX_BYTES
-            && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_component));
-        if good { Ok(BlobPath(text.into())) } else { Err(PathError(text.chars().take(256).collect())) }
+            && text
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(is_component));
+        if good {
+            Ok(BlobPath(text.into()))
+        } else {
+            Err(PathError(text.chars().take(256).collect()))
+        }
     }
 }
 
@@ -131,7 +142,12 @@ mod tests {
         assert!(parent.join("../c").is_err() && parent.join("").is_err());
         assert_eq!(parent.parent().unwrap().parent(), None);
         assert!(parent.contains(&path) && parent.contains(&parent) && !path.contains(&parent));
-        assert!(!"/a/b/c".parse::<BlobPath>().unwrap().contains(&"/a/b/cd".parse().unwrap()));
+        assert!(
+            !"/a/b/c"
+                .parse::<BlobPath>()
+                .unwrap()
+                .contains(&"/a/b/cd".parse().unwrap())
+        );
     }
 
     proptest! {

@@ -5,12 +5,19 @@
 //! berth_blobs::suite!({ let directory = tempdir(); (MyDriver::new(&directory), directory) });
 //! ```
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code that other crates' tests run"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
-use crate::{Append, BlobPath, CHUNK_BYTES, Driver, DriverExt as _, Entry, EntryKind, Error, SMALL_MAX_BYTES, Step};
+use crate::{
+    Append, BlobPath, CHUNK_BYTES, Driver, DriverExt as _, Entry, EntryKind, Error, SMALL_MAX_BYTES, Step,
+};
 
 /// Runs the suite against a driver: `$fixture` is evaluated for each test and yields a driver with nothing in it, or a pair
 /// of one and something to keep until the test ends.
@@ -93,7 +100,10 @@ fn path(text: &str) -> BlobPath {
 }
 
 fn put(at: &str, bytes: impl Into<Bytes>) -> Step {
-    Step::Put { path: path(at), bytes: bytes.into() }
+    Step::Put {
+        path: path(at),
+        bytes: bytes.into(),
+    }
 }
 
 /// Bytes that repeat in no simple way.
@@ -127,7 +137,10 @@ pub async fn what_does_not_exist_is_not_there(driver: Subject) {
         assert_eq!(driver.stat(&at).await.unwrap(), None);
         assert_eq!(driver.read(&at).await.unwrap(), None);
         assert!(driver.open(&at).await.unwrap().is_none());
-        assert_eq!(driver.list(&at, None, 10).await.unwrap(), crate::Listing::default());
+        assert_eq!(
+            driver.list(&at, None, 10).await.unwrap(),
+            crate::Listing::default()
+        );
         assert!(!driver.delete(&at).await.unwrap());
         assert!(!driver.delete_tree(&at).await.unwrap());
         assert!(!driver.touch(&at).await.unwrap());
@@ -135,7 +148,11 @@ pub async fn what_does_not_exist_is_not_there(driver: Subject) {
     driver.commit(vec![put("/a/b", "x")]).await.unwrap();
     for at in ["/a", "/a/b/c"] {
         let at = path(at);
-        assert_eq!(driver.stat(&at).await.unwrap(), None, "a directory, or below an object: {at}");
+        assert_eq!(
+            driver.stat(&at).await.unwrap(),
+            None,
+            "a directory, or below an object: {at}"
+        );
         assert_eq!(driver.read(&at).await.unwrap(), None, "{at}");
         assert!(driver.open(&at).await.unwrap().is_none(), "{at}");
         assert!(!driver.delete(&at).await.unwrap(), "{at}");
@@ -144,10 +161,18 @@ pub async fn what_does_not_exist_is_not_there(driver: Subject) {
 
 /// [`Step::Put`] and [`Step::Stash`].
 pub async fn put_replaces(driver: Subject) {
-    for (first, second) in [("one", "a longer two"), ("a longer one", "two"), ("", "x"), ("x", "")] {
+    for (first, second) in [
+        ("one", "a longer two"),
+        ("a longer one", "two"),
+        ("", "x"),
+        ("x", ""),
+    ] {
         driver.commit(vec![put("/d/e/f", first)]).await.unwrap();
         assert_eq!(driver.read(&path("/d/e/f")).await.unwrap().unwrap(), first);
-        let stash = Step::Stash { path: path("/d/e/f"), bytes: second.into() };
+        let stash = Step::Stash {
+            path: path("/d/e/f"),
+            bytes: second.into(),
+        };
         driver.commit(vec![stash]).await.unwrap();
         assert_eq!(driver.read(&path("/d/e/f")).await.unwrap().unwrap(), second);
         let stat = driver.stat(&path("/d/e/f")).await.unwrap().unwrap();
@@ -162,9 +187,15 @@ pub async fn a_source_reads_ranges(driver: Subject) {
     driver.put(&path("/a"), "0123456789".into()).await.unwrap();
     let source = driver.open(&path("/a")).await.unwrap().unwrap();
     assert_eq!(source.size(), 10);
-    for (range, want) in
-        [(0..10, "0123456789"), (0..1, "0"), (3..7, "3456"), (9..10, "9"), (5..99, "56789"), (10..20, ""), (4..4, "")]
-    {
+    for (range, want) in [
+        (0..10, "0123456789"),
+        (0..1, "0"),
+        (3..7, "3456"),
+        (9..10, "9"),
+        (5..99, "56789"),
+        (10..20, ""),
+        (4..4, ""),
+    ] {
         let pieces: Vec<Bytes> = source.stream(range.clone()).try_collect().await.unwrap();
         assert_eq!(pieces.concat(), want.as_bytes(), "{range:?}");
         assert_eq!(source.bytes(range.clone()).await.unwrap(), want, "{range:?}");
@@ -184,11 +215,22 @@ pub async fn a_source_outlives_its_object(driver: Subject) {
 /// [`Source::stream`](crate::Source::stream).
 pub async fn large_objects_stream_in_pieces(driver: Subject) {
     let whole = noise(3 * CHUNK_BYTES + 12_345);
-    assert_eq!(write(&driver, "/u/data", 0, &whole, vec![]).await, whole.len() as u64);
+    assert_eq!(
+        write(&driver, "/u/data", 0, &whole, vec![]).await,
+        whole.len() as u64
+    );
     let source = driver.open(&path("/u/data")).await.unwrap().unwrap();
     for start in [0, 1, CHUNK_BYTES - 1, 2 * CHUNK_BYTES + 7] {
-        let pieces: Vec<Bytes> = source.stream(start as u64..source.size()).try_collect().await.unwrap();
-        assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.len() <= CHUNK_BYTES));
+        let pieces: Vec<Bytes> = source
+            .stream(start as u64..source.size())
+            .try_collect()
+            .await
+            .unwrap();
+        assert!(
+            pieces
+                .iter()
+                .all(|piece| !piece.is_empty() && piece.len() <= CHUNK_BYTES)
+        );
         assert_eq!(pieces.concat(), whole[start..], "from {start}");
     }
     // Read by read, the pieces given back before the next one is asked for.
@@ -208,7 +250,10 @@ pub async fn only_small_objects_are_read_whole(driver: Subject) {
     assert_eq!(driver.read(&path("/a")).await.unwrap().unwrap(), small);
     write(&driver, "/b", 0, &noise(small.len() + 1), vec![]).await;
     let got = driver.read(&path("/b")).await;
-    assert!(matches!(got, Err(Error::TooLarge { size, .. }) if size == SMALL_MAX_BYTES + 1), "{got:?}");
+    assert!(
+        matches!(got, Err(Error::TooLarge { size, .. }) if size == SMALL_MAX_BYTES + 1),
+        "{got:?}"
+    );
 }
 
 /// [`Driver::list`].
@@ -216,12 +261,26 @@ pub async fn lists_are_sorted_and_paged(driver: Subject) {
     let names = ["B", "a", "a-b", "a.b", "a_b", "b", "ba", "z9"];
     let steps = names.iter().rev().map(|name| {
         let directory = name.starts_with('a');
-        put(&if directory { format!("/l/{name}/x") } else { format!("/l/{name}") }, "x")
+        put(
+            &if directory {
+                format!("/l/{name}/x")
+            } else {
+                format!("/l/{name}")
+            },
+            "x",
+        )
     });
-    driver.commit(steps.chain([put("/m", "x")]).collect()).await.unwrap();
+    driver
+        .commit(steps.chain([put("/m", "x")]).collect())
+        .await
+        .unwrap();
     let entry = |name: &str| Entry {
         name: name.to_owned(),
-        kind: if name.starts_with('a') { EntryKind::Directory } else { EntryKind::Object },
+        kind: if name.starts_with('a') {
+            EntryKind::Directory
+        } else {
+            EntryKind::Object
+        },
     };
     let all: Vec<Entry> = names.iter().map(|name| entry(name)).collect();
     for limit in [1, 3, 7, 8, 100] {
@@ -230,7 +289,11 @@ pub async fn lists_are_sorted_and_paged(driver: Subject) {
             let after = got.last().map(|entry| entry.name.clone());
             let page = driver.list(&path("/l"), after.as_deref(), limit).await.unwrap();
             assert!(page.entries.len() <= limit);
-            assert_eq!(page.more, got.len() + page.entries.len() < all.len(), "limit {limit}");
+            assert_eq!(
+                page.more,
+                got.len() + page.entries.len() < all.len(),
+                "limit {limit}"
+            );
             got.extend(page.entries);
             if !page.more {
                 break;
@@ -262,11 +325,17 @@ pub async fn an_object_grows_by_appending(driver: Subject) {
 /// [`Error::Offset`] and [`Error::NotFound`].
 pub async fn an_append_must_begin_at_the_end(driver: Subject) {
     let at = path("/s/data");
-    assert!(matches!(driver.append(&at, 1).await.err(), Some(Error::NotFound { .. })));
+    assert!(matches!(
+        driver.append(&at, 1).await.err(),
+        Some(Error::NotFound { .. })
+    ));
     write(&driver, "/s/data", 0, &"abc".into(), vec![]).await;
     for got in [0, 2, 4] {
         let error = driver.append(&at, got).await.err();
-        assert!(matches!(error, Some(Error::Offset { held: 3, got: offset, .. }) if offset == got), "{error:?}");
+        assert!(
+            matches!(error, Some(Error::Offset { held: 3, got: offset, .. }) if offset == got),
+            "{error:?}"
+        );
     }
     assert_eq!(driver.append(&at, 3).await.unwrap().length(), 3);
 }
@@ -304,7 +373,9 @@ pub async fn a_dropped_writer_leaves_a_prefix(driver: Subject) {
                 writer = Some(got);
                 break;
             }
-            Err(Error::Locked { .. } | Error::Offset { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(Error::Locked { .. } | Error::Offset { .. }) => {
+                tokio::time::sleep(Duration::from_millis(10)).await
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -317,7 +388,10 @@ pub async fn a_dropped_writer_leaves_a_prefix(driver: Subject) {
 pub async fn publish_moves_an_upload(driver: Subject) {
     let whole = noise(300_000);
     let then = vec![
-        Step::Publish { from: path("/u/1/data"), to: path("/blobs/ab/abc/data") },
+        Step::Publish {
+            from: path("/u/1/data"),
+            to: path("/blobs/ab/abc/data"),
+        },
         put("/links/abc/link", "abc"),
         Step::Discard { path: path("/u/1") },
     ];
@@ -327,7 +401,10 @@ pub async fn publish_moves_an_upload(driver: Subject) {
     assert_eq!(content(&driver, "/links/abc/link").await.unwrap(), "abc");
     assert_eq!(driver.stat(&path("/u/1/data")).await.unwrap(), None);
     assert_eq!(driver.stat(&path("/u/1/started")).await.unwrap(), None);
-    let missing = Step::Publish { from: path("/u/2/data"), to: path("/blobs/cd/cde/data") };
+    let missing = Step::Publish {
+        from: path("/u/2/data"),
+        to: path("/blobs/cd/cde/data"),
+    };
     let error = driver.commit(vec![missing]).await.err();
     assert!(matches!(error, Some(Error::NotFound { .. })), "{error:?}");
     assert_eq!(driver.stat(&path("/blobs/cd/cde/data")).await.unwrap(), None);
@@ -337,7 +414,17 @@ pub async fn publish_moves_an_upload(driver: Subject) {
 pub async fn publish_keeps_what_is_there(driver: Subject) {
     // Different bytes of one length, which real digests never have, show which of the two was kept.
     driver.commit(vec![put("/b/data", "good")]).await.unwrap();
-    write(&driver, "/u/data", 0, &"evil".into(), vec![Step::Publish { from: path("/u/data"), to: path("/b/data") }]).await;
+    write(
+        &driver,
+        "/u/data",
+        0,
+        &"evil".into(),
+        vec![Step::Publish {
+            from: path("/u/data"),
+            to: path("/b/data"),
+        }],
+    )
+    .await;
     assert_eq!(content(&driver, "/b/data").await.unwrap(), "good");
     assert_eq!(driver.stat(&path("/u/data")).await.unwrap(), None);
 }
@@ -345,7 +432,10 @@ pub async fn publish_keeps_what_is_there(driver: Subject) {
 /// [`Step::Publish`] onto an object of another length.
 pub async fn publish_replaces_what_is_damaged(driver: Subject) {
     driver.commit(vec![put("/b/data", "cut o")]).await.unwrap();
-    let publish = Step::Publish { from: path("/u/data"), to: path("/b/data") };
+    let publish = Step::Publish {
+        from: path("/u/data"),
+        to: path("/b/data"),
+    };
     write(&driver, "/u/data", 0, &"cut off".into(), vec![publish]).await;
     assert_eq!(content(&driver, "/b/data").await.unwrap(), "cut off");
     assert_eq!(driver.stat(&path("/u/data")).await.unwrap(), None);
@@ -373,7 +463,10 @@ pub async fn nobody_writes_into_what_was_published(driver: Subject) {
                 }
             }
         };
-        let publish = Step::Publish { from: path(&from), to: path(&to) };
+        let publish = Step::Publish {
+            from: path(&from),
+            to: path(&to),
+        };
         let (closed, ()) = tokio::join!(writer.close(vec![publish]), intruder);
         closed.unwrap();
         assert_eq!(content(&driver, &to).await.unwrap(), "abc");
@@ -382,7 +475,12 @@ pub async fn nobody_writes_into_what_was_published(driver: Subject) {
 
 /// [`Step::Ensure`].
 pub async fn ensure_keeps_what_is_there(driver: Subject) {
-    let ensure = |bytes: &'static str| vec![Step::Ensure { path: path("/m/data"), bytes: bytes.into() }];
+    let ensure = |bytes: &'static str| {
+        vec![Step::Ensure {
+            path: path("/m/data"),
+            bytes: bytes.into(),
+        }]
+    };
     driver.commit(ensure("good")).await.unwrap();
     assert_eq!(content(&driver, "/m/data").await.unwrap(), "good");
     let before = driver.stat(&path("/m/data")).await.unwrap().unwrap().modified;
@@ -410,7 +508,10 @@ pub async fn touch_needs_an_object_and_makes_it_young(driver: Subject) {
 
 /// [`Driver::delete`].
 pub async fn deletes_one_object(driver: Subject) {
-    driver.commit(vec![put("/a/b", "x"), put("/a/c", "y")]).await.unwrap();
+    driver
+        .commit(vec![put("/a/b", "x"), put("/a/c", "y")])
+        .await
+        .unwrap();
     assert!(driver.delete(&path("/a/b")).await.unwrap());
     assert!(!driver.delete(&path("/a/b")).await.unwrap());
     assert_eq!(driver.read(&path("/a/b")).await.unwrap(), None);
@@ -433,17 +534,39 @@ pub async fn deletes_trees(driver: Subject) {
     let names: Vec<_> = left.entries.iter().map(|entry| entry.name.as_str()).collect();
     assert_eq!(names, ["ab", "abc"], "neighbours with the same beginning stay");
     driver.commit(steps()).await.unwrap();
-    driver.commit(vec![Step::Discard { path: path("/r/a") }, Step::Discard { path: path("/r/nothing") }]).await.unwrap();
+    driver
+        .commit(vec![
+            Step::Discard { path: path("/r/a") },
+            Step::Discard {
+                path: path("/r/nothing"),
+            },
+        ])
+        .await
+        .unwrap();
     assert_eq!(driver.stat(&path("/r/a/0/d/e")).await.unwrap(), None);
-    assert!(driver.delete_tree(&path("/r/abc")).await.unwrap(), "an object is a tree of one");
+    assert!(
+        driver.delete_tree(&path("/r/abc")).await.unwrap(),
+        "an object is a tree of one"
+    );
     assert!(driver.delete_tree(&path("/r")).await.unwrap());
-    assert_eq!(driver.list(&path("/r"), None, 10).await.unwrap(), crate::Listing::default());
+    assert_eq!(
+        driver.list(&path("/r"), None, 10).await.unwrap(),
+        crate::Listing::default()
+    );
 }
 
 /// [`Driver::commit`].
 pub async fn steps_are_taken_in_order(driver: Subject) {
     driver.commit(vec![]).await.unwrap();
-    driver.commit(vec![put("/o", "1"), put("/o", "2"), put("/p/q", "1"), Step::Discard { path: path("/p") }]).await.unwrap();
+    driver
+        .commit(vec![
+            put("/o", "1"),
+            put("/o", "2"),
+            put("/p/q", "1"),
+            Step::Discard { path: path("/p") },
+        ])
+        .await
+        .unwrap();
     assert_eq!(driver.read(&path("/o")).await.unwrap().unwrap(), "2");
     assert_eq!(driver.read(&path("/p/q")).await.unwrap(), None);
 }
@@ -456,15 +579,26 @@ pub async fn many_writers_of_one_object_agree(driver: Subject) {
         for writer in 0..8 {
             let (driver, whole) = (driver.clone(), whole.clone());
             tasks.spawn(async move {
-                let (from, link) = (format!("/u/{round}-{writer}/data"), format!("/r/{writer}/{round}/link"));
+                let (from, link) = (
+                    format!("/u/{round}-{writer}/data"),
+                    format!("/r/{writer}/{round}/link"),
+                );
                 let to = path(&format!("/b/{round}/x/data"));
                 let then = vec![
-                    Step::Publish { from: path(&from), to },
+                    Step::Publish {
+                        from: path(&from),
+                        to,
+                    },
                     put(&link, "x"),
-                    Step::Discard { path: path(&format!("/u/{round}-{writer}")) },
+                    Step::Discard {
+                        path: path(&format!("/u/{round}-{writer}")),
+                    },
                 ];
                 write(&driver, &from, 0, &whole, then).await;
-                assert_eq!(content(&driver, &format!("/b/{round}/x/data")).await.unwrap(), whole);
+                assert_eq!(
+                    content(&driver, &format!("/b/{round}/x/data")).await.unwrap(),
+                    whole
+                );
                 assert_eq!(content(&driver, &link).await.unwrap(), "x");
             });
         }
@@ -481,7 +615,10 @@ pub async fn puts_and_deletes_do_not_disturb_each_other(driver: Subject) {
         let driver = driver.clone();
         tasks.spawn(async move {
             for round in 0..40 {
-                driver.commit(vec![put(&format!("/c/d/{}/{writer}", round % 3), "x")]).await.unwrap();
+                driver
+                    .commit(vec![put(&format!("/c/d/{}/{writer}", round % 3), "x")])
+                    .await
+                    .unwrap();
             }
         });
     }

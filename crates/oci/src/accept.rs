@@ -26,7 +26,9 @@ impl Accept {
     /// something we cannot read has at least said the rest.
     pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let elements = values.into_iter().flat_map(|value| value.split(','));
-        Accept { ranges: elements.filter_map(media_range).take(ACCEPT_MAX).collect() }
+        Accept {
+            ranges: elements.filter_map(media_range).take(ACCEPT_MAX).collect(),
+        }
     }
 
     /// Whether the client named nothing, which RFC 9110 reads as everything.
@@ -68,7 +70,9 @@ impl Accept {
     /// `*/*` from one that knows about indexes.
     #[must_use]
     pub fn names(&self, media_type: &str) -> bool {
-        let Some((kind, subtype)) = media_type.split_once('/') else { return false };
+        let Some((kind, subtype)) = media_type.split_once('/') else {
+            return false;
+        };
         self.ranges.iter().any(|range| {
             range.quality > 0
                 && range.kind.eq_ignore_ascii_case(kind)
@@ -98,12 +102,18 @@ fn media_range(element: &str) -> Option<MediaRange> {
     }
     let mut quality = 1000;
     for parameter in parts {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
         if name.trim().eq_ignore_ascii_case("q") {
             quality = thousandths(value.trim())?;
         }
     }
-    Some(MediaRange { kind: kind.to_owned(), subtype: subtype.to_owned(), quality })
+    Some(MediaRange {
+        kind: kind.to_owned(),
+        subtype: subtype.to_owned(),
+        quality,
+    })
 }
 
 /// A `qvalue`: 0 to 1 with at most three decimals.
@@ -138,15 +148,27 @@ mod tests {
             (vec![both.as_str()], OCI_INDEX, 500),
             (vec![both.as_str()], DOCKER_MANIFEST, 0),
             (vec![OCI_MANIFEST, OCI_INDEX], OCI_INDEX, 1000),
-            (vec!["APPLICATION/vnd.oci.image.MANIFEST.v1+json"], OCI_MANIFEST, 1000),
+            (
+                vec!["APPLICATION/vnd.oci.image.MANIFEST.v1+json"],
+                OCI_MANIFEST,
+                1000,
+            ),
             (vec!["text/html"], OCI_MANIFEST, 0),
-            (vec!["application/vnd.oci.image.manifest.v1+json;q=0, */*"], OCI_MANIFEST, 0),
+            (
+                vec!["application/vnd.oci.image.manifest.v1+json;q=0, */*"],
+                OCI_MANIFEST,
+                0,
+            ),
             (vec!["a/b;q=2"], "a/b", 1000),
             (vec!["a/b;q=0.1234, c/d"], "a/b", 0),
             (vec!["a/b ; x=y ; Q=0.25"], "a/b", 250),
             (vec!["*/b, c/d"], "a/b", 0),
         ] {
-            assert_eq!(Accept::parse(values.iter().copied()).quality(media_type), want, "{values:?} {media_type}");
+            assert_eq!(
+                Accept::parse(values.iter().copied()).quality(media_type),
+                want,
+                "{values:?} {media_type}"
+            );
         }
     }
 

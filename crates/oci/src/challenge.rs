@@ -23,14 +23,23 @@ impl Challenge {
     /// The scheme is reduced to its token characters, so that the header stays well-formed whatever is given.
     #[must_use]
     pub fn new(scheme: &str) -> Self {
-        Challenge { scheme: scheme.chars().filter(|c| is_token(*c)).collect(), token: None, parameters: Vec::new() }
+        Challenge {
+            scheme: scheme.chars().filter(|c| is_token(*c)).collect(),
+            token: None,
+            parameters: Vec::new(),
+        }
     }
 
     /// Adds a parameter. Characters that no header may hold are dropped from the value.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        let name = name.chars().filter(|c| is_token(*c)).collect::<String>().to_ascii_lowercase();
-        self.parameters.push((name, value.chars().filter(|c| is_text(*c)).collect()));
+        let name = name
+            .chars()
+            .filter(|c| is_token(*c))
+            .collect::<String>()
+            .to_ascii_lowercase();
+        self.parameters
+            .push((name, value.chars().filter(|c| is_text(*c)).collect()));
         self
     }
 
@@ -49,12 +58,17 @@ impl Challenge {
     /// The value of the first parameter of that name, compared without regard to case.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// All parameters in order, their names in lower case.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The `token68` that some schemes have instead of parameters.
@@ -154,7 +168,11 @@ impl<'a> Cursor<'a> {
 
     fn challenge(&mut self) -> Option<Challenge> {
         let scheme = self.token()?;
-        let mut challenge = Challenge { scheme: scheme.to_owned(), token: None, parameters: Vec::new() };
+        let mut challenge = Challenge {
+            scheme: scheme.to_owned(),
+            token: None,
+            parameters: Vec::new(),
+        };
         // Only a space leads on to parameters; `Negotiate, Basic realm="x"` are two schemes.
         if !self.0.starts_with([' ', '\t']) {
             return Some(challenge);
@@ -172,7 +190,9 @@ impl<'a> Cursor<'a> {
                 return Some(challenge);
             };
             if challenge.parameters.len() < PARAMETERS_MAX {
-                challenge.parameters.push((name.to_ascii_lowercase(), value.into_owned()));
+                challenge
+                    .parameters
+                    .push((name.to_ascii_lowercase(), value.into_owned()));
             }
             let before = self.0;
             if !self.skip_commas() {
@@ -180,7 +200,7 @@ impl<'a> Cursor<'a> {
             }
             let next = self.0;
             // A comma is followed by another parameter, or by the scheme of another challenge.
-            if !Cursor(next).parameter().is_some() {
+            if Cursor(next).parameter().is_none() {
                 self.0 = before;
                 return Some(challenge);
             }
@@ -212,7 +232,11 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.skip_space();
-        let value = if self.eat('"') { self.quoted()? } else { Cow::Borrowed(self.token()?) };
+        let value = if self.eat('"') {
+            self.quoted()?
+        } else {
+            Cow::Borrowed(self.token()?)
+        };
         Some((name, value))
     }
 
@@ -248,7 +272,10 @@ mod tests {
     use super::*;
 
     fn show(header: &str) -> Vec<String> {
-        Challenge::parse(header).iter().map(Challenge::to_string).collect()
+        Challenge::parse(header)
+            .iter()
+            .map(Challenge::to_string)
+            .collect()
     }
 
     #[test]
@@ -262,10 +289,19 @@ mod tests {
                 r#"Bearer realm="https://a/token",service="a",scope="repository:a/b:pull,push""#,
                 vec![r#"Bearer realm="https://a/token",service="a",scope="repository:a/b:pull,push""#],
             ),
-            (r#"Bearer realm="a", Basic realm="b""#, vec![r#"Bearer realm="a""#, r#"Basic realm="b""#]),
-            (r#"Negotiate, Basic realm="b""#, vec!["Negotiate", r#"Basic realm="b""#]),
+            (
+                r#"Bearer realm="a", Basic realm="b""#,
+                vec![r#"Bearer realm="a""#, r#"Basic realm="b""#],
+            ),
+            (
+                r#"Negotiate, Basic realm="b""#,
+                vec!["Negotiate", r#"Basic realm="b""#],
+            ),
             ("Negotiate YWJj==", vec!["Negotiate YWJj=="]),
-            (r#"Negotiate YWJj, Basic realm="b""#, vec!["Negotiate YWJj", r#"Basic realm="b""#]),
+            (
+                r#"Negotiate YWJj, Basic realm="b""#,
+                vec!["Negotiate YWJj", r#"Basic realm="b""#],
+            ),
             (r#" , Basic  realm = "a\"\\b" "#, vec![r#"Basic realm="a\"\\b""#]),
             (r#"Basic realm="unfinished"#, vec!["Basic"]),
             (r#"Basic REALM="x""#, vec![r#"Basic realm="x""#]),

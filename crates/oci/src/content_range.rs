@@ -33,7 +33,11 @@ impl ContentRange {
         if end < start || end - start == u64::MAX {
             return Err(ContentRangeError);
         }
-        Ok(ContentRange { start, end, form: Form::Upload })
+        Ok(ContentRange {
+            start,
+            end,
+            form: Form::Upload,
+        })
     }
 
     /// The form of a partial answer; `size` is the length of the whole, in bytes.
@@ -44,7 +48,10 @@ impl ContentRange {
         if size.is_some_and(|size| end >= size) {
             return Err(ContentRangeError);
         }
-        Ok(ContentRange { form: Form::Answer { size }, ..Self::upload(start, end)? })
+        Ok(ContentRange {
+            form: Form::Answer { size },
+            ..Self::upload(start, end)?
+        })
     }
 
     /// Offset of the first byte.
@@ -97,7 +104,10 @@ impl FromStr for ContentRange {
             let (start, end) = bounds(text).ok_or(ContentRangeError)?;
             return Self::upload(start, end);
         }
-        let (range, size) = text[6..].trim_start_matches(' ').split_once('/').ok_or(ContentRangeError)?;
+        let (range, size) = text[6..]
+            .trim_start_matches(' ')
+            .split_once('/')
+            .ok_or(ContentRangeError)?;
         let size = match size {
             "*" => None,
             size => Some(number(size).ok_or(ContentRangeError)?),
@@ -147,7 +157,10 @@ mod tests {
             ("0-18446744073709551616", None),
             ("日本語bytes", None),
         ] {
-            let got = text.parse::<ContentRange>().ok().map(|r| (r.start(), r.end(), r.size()));
+            let got = text
+                .parse::<ContentRange>()
+                .ok()
+                .map(|r| (r.start(), r.end(), r.size()));
             assert_eq!(got, want, "{text}");
         }
     }

@@ -27,16 +27,32 @@ pub struct Descriptor {
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Notes for the user.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: Annotations,
     /// The content itself, in base64.
-    #[serde(default, deserialize_with = "nonempty", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nonempty",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub data: Option<String>,
     /// Type of the artifact, when the content is a manifest of one.
-    #[serde(default, deserialize_with = "artifact_type", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "artifact_type",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub artifact_type: Option<MediaType>,
     /// The machine that the content is for.
-    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub platform: Option<Platform>,
 }
 
@@ -55,13 +71,27 @@ pub struct Platform {
     #[serde(default, deserialize_with = "nullable")]
     pub os: String,
     /// Version of the operating system.
-    #[serde(rename = "os.version", default, deserialize_with = "nonempty", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "os.version",
+        default,
+        deserialize_with = "nonempty",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub os_version: Option<String>,
     /// Features that the operating system must have.
-    #[serde(rename = "os.features", default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// Variant of the CPU.
-    #[serde(default, deserialize_with = "nonempty", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nonempty",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub variant: Option<String>,
     /// Features that the CPU must have (Docker).
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
@@ -100,8 +130,12 @@ pub(crate) fn nonempty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 }
 
 /// An empty type is an absent one.
-pub(crate) fn artifact_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<MediaType>, D::Error> {
-    nonempty(deserializer)?.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+pub(crate) fn artifact_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<MediaType>, D::Error> {
+    nonempty(deserializer)?
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -133,7 +167,10 @@ mod tests {
             r#"{{"mediaType":"a/b","digest":"{DIGEST}","size":0,"urls":null,"annotations":null,"data":"","artifactType":"","platform":null,"x":1}}"#
         );
         let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
-        assert_eq!(descriptor, Descriptor::new("a/b".parse().unwrap(), DIGEST.parse().unwrap(), 0));
+        assert_eq!(
+            descriptor,
+            Descriptor::new("a/b".parse().unwrap(), DIGEST.parse().unwrap(), 0)
+        );
     }
 
     #[test]
@@ -156,7 +193,10 @@ mod tests {
             map.insert("size".into(), 1.into());
             assert!(serde_json::from_value::<Descriptor>(map.clone().into()).is_ok());
             map.insert(field.into(), serde_json::from_str(value).unwrap());
-            assert!(serde_json::from_value::<Descriptor>(map.into()).is_err(), "{field}={value}");
+            assert!(
+                serde_json::from_value::<Descriptor>(map.into()).is_err(),
+                "{field}={value}"
+            );
         }
     }
 }

@@ -64,7 +64,10 @@ impl FromStr for Algorithm {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        Algorithm::ALL.into_iter().find(|a| a.name() == text).ok_or(DigestError::Algorithm)
+        Algorithm::ALL
+            .into_iter()
+            .find(|a| a.name() == text)
+            .ok_or(DigestError::Algorithm)
     }
 }
 
@@ -189,10 +192,16 @@ impl FromStr for Digest {
         let algorithm: Algorithm = algorithm.parse()?;
         let want = 2 * algorithm.output_len();
         if hash.len() != want {
-            return Err(DigestError::Length { want, got: hash.len() });
+            return Err(DigestError::Length {
+                want,
+                got: hash.len(),
+            });
         }
         // The hex crate would also take upper case, and with it a second name for the same content.
-        if !hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        if !hash
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        {
             return Err(DigestError::Hex);
         }
         let value = match algorithm {
@@ -250,8 +259,14 @@ mod tests {
             ("md5:d41d8cd98f00b204e9800998ecf8427e", DigestError::Algorithm),
             ("SHA256:e3b0", DigestError::Algorithm),
             ("sha256:e3b0", DigestError::Length { want: 64, got: 4 }),
-            ("sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", DigestError::Hex),
-            ("sha256:g3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", DigestError::Hex),
+            (
+                "sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+                DigestError::Hex,
+            ),
+            (
+                "sha256:g3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                DigestError::Hex,
+            ),
             (
                 "sha512:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
                 DigestError::Length { want: 128, got: 64 },
@@ -262,8 +277,13 @@ mod tests {
     }
 
     fn any_digest() -> impl Strategy<Value = Digest> {
-        (any::<bool>(), any::<Vec<u8>>())
-            .prop_map(|(long, seed)| if long { Algorithm::Sha512.digest(&seed) } else { Digest::sha256(&seed) })
+        (any::<bool>(), any::<Vec<u8>>()).prop_map(|(long, seed)| {
+            if long {
+                Algorithm::Sha512.digest(&seed)
+            } else {
+                Digest::sha256(&seed)
+            }
+        })
     }
 
     proptest! {

@@ -94,29 +94,51 @@ impl ErrorCode {
             ErrorCode::Denied => ("DENIED", 403, "requested access to the resource is denied"),
             ErrorCode::Unavailable => ("UNAVAILABLE", 503, "the service is unavailable at the moment"),
             ErrorCode::TooManyRequests => ("TOOMANYREQUESTS", 429, "too many requests"),
-            ErrorCode::DigestInvalid => ("DIGEST_INVALID", 400, "the digest is malformed or is not that of the content"),
-            ErrorCode::SizeInvalid => ("SIZE_INVALID", 400, "the declared length is not that of the content"),
+            ErrorCode::DigestInvalid => (
+                "DIGEST_INVALID",
+                400,
+                "the digest is malformed or is not that of the content",
+            ),
+            ErrorCode::SizeInvalid => (
+                "SIZE_INVALID",
+                400,
+                "the declared length is not that of the content",
+            ),
             ErrorCode::RangeInvalid => ("RANGE_INVALID", 416, "the content range cannot be accepted"),
             ErrorCode::NameInvalid => ("NAME_INVALID", 400, "the repository name is invalid"),
             ErrorCode::TagInvalid => ("TAG_INVALID", 400, "the tag is invalid"),
             ErrorCode::NameUnknown => ("NAME_UNKNOWN", 404, "the repository is not known to the registry"),
-            ErrorCode::ManifestUnknown => ("MANIFEST_UNKNOWN", 404, "the manifest is not known to the registry"),
+            ErrorCode::ManifestUnknown => (
+                "MANIFEST_UNKNOWN",
+                404,
+                "the manifest is not known to the registry",
+            ),
             ErrorCode::ManifestInvalid => ("MANIFEST_INVALID", 400, "the manifest is invalid"),
             ErrorCode::ManifestUnverified => ("MANIFEST_UNVERIFIED", 400, "the manifest failed verification"),
-            ErrorCode::ManifestBlobUnknown => {
-                ("MANIFEST_BLOB_UNKNOWN", 400, "the manifest names content that is not in the repository")
-            }
+            ErrorCode::ManifestBlobUnknown => (
+                "MANIFEST_BLOB_UNKNOWN",
+                400,
+                "the manifest names content that is not in the repository",
+            ),
             ErrorCode::BlobUnknown => ("BLOB_UNKNOWN", 404, "the blob is not known to the registry"),
-            ErrorCode::BlobUploadUnknown => ("BLOB_UPLOAD_UNKNOWN", 404, "the upload is not known to the registry"),
+            ErrorCode::BlobUploadUnknown => (
+                "BLOB_UPLOAD_UNKNOWN",
+                404,
+                "the upload is not known to the registry",
+            ),
             ErrorCode::BlobUploadInvalid => ("BLOB_UPLOAD_INVALID", 404, "the upload cannot be continued"),
-            ErrorCode::PaginationNumberInvalid => {
-                ("PAGINATION_NUMBER_INVALID", 400, "the number of results asked for is invalid")
-            }
+            ErrorCode::PaginationNumberInvalid => (
+                "PAGINATION_NUMBER_INVALID",
+                400,
+                "the number of results asked for is invalid",
+            ),
             ErrorCode::SignatureInvalid => ("SIGNATURE_INVALID", 400, "the signature is invalid"),
             ErrorCode::SignatureExists => ("SIGNATURE_EXISTS", 409, "a signature of that name exists"),
-            ErrorCode::PullthroughManifest => {
-                ("OPENSHIFT_PULLTHROUGH_MANIFEST", 404, "the manifest could not be fetched from its source")
-            }
+            ErrorCode::PullthroughManifest => (
+                "OPENSHIFT_PULLTHROUGH_MANIFEST",
+                404,
+                "the manifest could not be fetched from its source",
+            ),
         }
     }
 
@@ -154,7 +176,10 @@ impl FromStr for ErrorCode {
     type Err = UnknownCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        ErrorCode::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownCode)
+        ErrorCode::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .ok_or(UnknownCode)
     }
 }
 
@@ -167,7 +192,9 @@ impl Serialize for ErrorCode {
 impl<'de> Deserialize<'de> for ErrorCode {
     /// A code that this registry does not know reads as [`ErrorCode::Unknown`], since other registries have their own.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(String::deserialize(deserializer)?.parse().unwrap_or(ErrorCode::Unknown))
+        Ok(String::deserialize(deserializer)?
+            .parse()
+            .unwrap_or(ErrorCode::Unknown))
     }
 }
 
@@ -188,7 +215,11 @@ impl ErrorEntry {
     /// The code with its own message and no detail.
     #[must_use]
     pub const fn new(code: ErrorCode) -> Self {
-        ErrorEntry { code, message: Cow::Borrowed(code.message()), detail: None }
+        ErrorEntry {
+            code,
+            message: Cow::Borrowed(code.message()),
+            detail: None,
+        }
     }
 
     /// Replaces the message.
@@ -264,12 +295,16 @@ mod tests {
             }]})
         );
         let plain = ErrorBody::from(ErrorEntry::new(ErrorCode::Denied).with_message("no"));
-        assert_eq!(plain.to_json(), br#"{"errors":[{"code":"DENIED","message":"no"}]}"#);
+        assert_eq!(
+            plain.to_json(),
+            br#"{"errors":[{"code":"DENIED","message":"no"}]}"#
+        );
     }
 
     #[test]
     fn reads_codes_of_other_registries() {
-        let body: ErrorBody = serde_json::from_str(r#"{"errors":[{"code":"TEAPOT","message":"x"}]}"#).unwrap();
+        let body: ErrorBody =
+            serde_json::from_str(r#"{"errors":[{"code":"TEAPOT","message":"x"}]}"#).unwrap();
         assert_eq!(body.errors[0].code, ErrorCode::Unknown);
     }
 }

@@ -55,16 +55,33 @@ const MAGIC_256: &[u8; 4] = b"sha\x03";
 const MAGIC_512: &[u8; 4] = b"sha\x07";
 
 const START_256: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
 ];
 const START_512: [u64; 8] = [
-    0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1,
-    0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
+    0x6a09_e667_f3bc_c908,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1,
+    0x9b05_688c_2b3e_6c1f,
+    0x1f83_d9ab_fb41_bd6b,
+    0x5be0_cd19_137e_2179,
 ];
 
 impl<W, const B: usize> Machine<W, B> {
     const fn new(chain: [W; 8]) -> Self {
-        Machine { chain, pending: [0; B], length: 0 }
+        Machine {
+            chain,
+            pending: [0; B],
+            length: 0,
+        }
     }
 
     /// Bytes waiting in `pending`.
@@ -119,7 +136,10 @@ impl<W, const B: usize> Machine<W, B> {
         let width = size_of::<W>();
         let want = 4 + 8 * width + B + 8;
         if state.len() != want {
-            return Err(StateError::Length { want, got: state.len() });
+            return Err(StateError::Length {
+                want,
+                got: state.len(),
+            });
         }
         let (head, rest) = state.split_at(4);
         if head != magic {
@@ -130,8 +150,11 @@ impl<W, const B: usize> Machine<W, B> {
         let mut pending = [0; B];
         pending.copy_from_slice(block);
         let length = length.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
-        let machine =
-            Machine { chain: std::array::from_fn(|i| word(&chain[i * width..(i + 1) * width])), pending, length };
+        let machine = Machine {
+            chain: std::array::from_fn(|i| word(&chain[i * width..(i + 1) * width])),
+            pending,
+            length,
+        };
         if machine.pending[machine.held()..].iter().any(|byte| *byte != 0) {
             return Err(StateError::Padding);
         }
@@ -205,8 +228,12 @@ impl Hasher {
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
         match &self.0 {
-            State::Sha256(machine) => machine.encode(MAGIC_256, machine.chain.iter().flat_map(|w| w.to_be_bytes())),
-            State::Sha512(machine) => machine.encode(MAGIC_512, machine.chain.iter().flat_map(|w| w.to_be_bytes())),
+            State::Sha256(machine) => {
+                machine.encode(MAGIC_256, machine.chain.iter().flat_map(|w| w.to_be_bytes()))
+            }
+            State::Sha512(machine) => {
+                machine.encode(MAGIC_512, machine.chain.iter().flat_map(|w| w.to_be_bytes()))
+            }
         }
     }
 
@@ -232,3 +259,6 @@ impl fmt::Debug for Hasher {
         write!(f, "Hasher({}, {} bytes)", self.algorithm(), self.length())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::OciManifest, Kind::OciIndex, Kind::DockerManifest, Kind::DockerList];
+    pub const ALL: [Kind; 4] = [
+        Kind::OciManifest,
+        Kind::OciIndex,
+        Kind::DockerManifest,
+        Kind::DockerList,
+    ];
 
     /// The media type of the format.
     #[must_use]
@@ -179,13 +184,23 @@ struct Field(Option<Vec<Descriptor>>);
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Field(Some(Option::deserialize(deserializer)?.unwrap_or_default())))
+        Ok(Field(Some(
+            Option::deserialize(deserializer)?.unwrap_or_default(),
+        )))
     }
 }
 
 /// The field names that decide how a manifest is read.
 const FIELDS: [&str; 9] = [
-    "schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType", "annotations", "fsLayers",
+    "schemaVersion",
+    "mediaType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "artifactType",
+    "annotations",
+    "fsLayers",
 ];
 
 /// Finds a field that is spelled like one of [`FIELDS`] but for its case.
@@ -210,7 +225,10 @@ impl<'de> Deserialize<'de> for Spelling {
                 while let Some(key) = map.next_key::<Key<'de>>()? {
                     map.next_value::<IgnoredAny>()?;
                     let key = key.0;
-                    if FIELDS.iter().any(|field| *field != key && field.eq_ignore_ascii_case(&key)) {
+                    if FIELDS
+                        .iter()
+                        .any(|field| *field != key && field.eq_ignore_ascii_case(&key))
+                    {
                         odd.get_or_insert(key.into_owned());
                     }
                 }
@@ -295,7 +313,9 @@ impl Manifest {
     /// Spec: OCI distribution, "Listing Referrers".
     #[must_use]
     pub fn artifact_type(&self) -> Option<&MediaType> {
-        self.artifact_type.as_ref().or_else(|| self.config.as_ref().map(|config| &config.media_type))
+        self.artifact_type
+            .as_ref()
+            .or_else(|| self.config.as_ref().map(|config| &config.media_type))
     }
 
     /// The annotations of the manifest itself.
@@ -307,7 +327,10 @@ impl Manifest {
     /// The blobs that the manifest needs: configuration and layers, without those that clients fetch from elsewhere. A
     /// digest that is named twice comes twice.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let layers = self.layers.iter().filter(|layer| !media_type::is_foreign_layer(layer.media_type.as_str()));
+        let layers = self
+            .layers
+            .iter()
+            .filter(|layer| !media_type::is_foreign_layer(layer.media_type.as_str()));
         self.config.iter().chain(layers)
     }
 }
@@ -327,7 +350,11 @@ struct Content {
 }
 
 impl Content {
-    fn read(raw: &[u8], content_type: Option<&str>, odd: Option<String>) -> Result<(Kind, Self), ManifestError> {
+    fn read(
+        raw: &[u8],
+        content_type: Option<&str>,
+        odd: Option<String>,
+    ) -> Result<(Kind, Self), ManifestError> {
         // The type is settled first, on its own, so that a body of a foreign format is named as such and not by the
         // first field that happens to look different.
         let head: Head<'_> = serde_json::from_slice(raw).map_err(malformed)?;
@@ -336,7 +363,10 @@ impl Content {
             return Err(ManifestError::SchemaVersion);
         }
         if let Some(field) = odd {
-            return Err(ManifestError::Ambiguous { kind: kind.media_type(), field });
+            return Err(ManifestError::Ambiguous {
+                kind: kind.media_type(),
+                field,
+            });
         }
         let body: Body = serde_json::from_slice(raw).map_err(malformed)?;
         body.check(kind)?;
@@ -353,15 +383,37 @@ impl Content {
     }
 
     fn into_manifest(self, raw: Bytes, kind: Kind) -> Manifest {
-        let Content { config, layers, children, subject, artifact_type, annotations } = self;
-        Manifest { raw, kind, config, layers, children, subject, artifact_type, annotations }
+        let Content {
+            config,
+            layers,
+            children,
+            subject,
+            artifact_type,
+            annotations,
+        } = self;
+        Manifest {
+            raw,
+            kind,
+            config,
+            layers,
+            children,
+            subject,
+            artifact_type,
+            annotations,
+        }
     }
 
     fn check(&self) -> Result<(), ManifestError> {
         at_most("layers", self.layers.len(), MAX_LAYERS)?;
         at_most("children", self.children.len(), INDEX_MAX_WIDTH)?;
         check_annotations(&self.annotations)?;
-        for descriptor in self.config.iter().chain(&self.layers).chain(&self.children).chain(&self.subject) {
+        for descriptor in self
+            .config
+            .iter()
+            .chain(&self.layers)
+            .chain(&self.children)
+            .chain(&self.subject)
+        {
             check_annotations(&descriptor.annotations)?;
             check_data(descriptor)?;
         }
@@ -392,9 +444,10 @@ impl Head<'_> {
             (Some(header), body) => {
                 let kind = known(&header)?;
                 match body {
-                    Some(body) if body != kind.media_type() => {
-                        Err(ManifestError::TypeMismatch { body: body.to_owned(), header })
-                    }
+                    Some(body) if body != kind.media_type() => Err(ManifestError::TypeMismatch {
+                        body: body.to_owned(),
+                        header,
+                    }),
                     None if !kind.is_oci() => Err(ManifestError::Missing("mediaType")),
                     _ => Ok(kind),
                 }
@@ -406,7 +459,11 @@ impl Head<'_> {
 fn known(media_type: &str) -> Result<Kind, ManifestError> {
     match Kind::of(media_type) {
         Some(kind) => Ok(kind),
-        None if matches!(media_type, media_type::DOCKER_SCHEMA1 | media_type::DOCKER_SCHEMA1_SIGNED) => {
+        None if matches!(
+            media_type,
+            media_type::DOCKER_SCHEMA1 | media_type::DOCKER_SCHEMA1_SIGNED
+        ) =>
+        {
             Err(ManifestError::Schema1)
         }
         None => Err(ManifestError::UnknownType(media_type.to_owned())),
@@ -426,7 +483,10 @@ impl Body {
             ("fsLayers", self.fs_layers.is_some()),
         ];
         if let Some((field, _)) = foreign.into_iter().find(|(_, present)| *present) {
-            return Err(ManifestError::Ambiguous { kind: kind.media_type(), field: field.to_owned() });
+            return Err(ManifestError::Ambiguous {
+                kind: kind.media_type(),
+                field: field.to_owned(),
+            });
         }
         if index && self.manifests.0.is_none() {
             return Err(ManifestError::Missing("manifests"));
@@ -439,22 +499,36 @@ impl Body {
 }
 
 const fn at_most(what: &'static str, got: usize, most: usize) -> Result<(), ManifestError> {
-    if got > most { Err(ManifestError::TooMany { what, got, most }) } else { Ok(()) }
+    if got > most {
+        Err(ManifestError::TooMany { what, got, most })
+    } else {
+        Ok(())
+    }
 }
 
 fn check_annotations(annotations: &Annotations) -> Result<(), ManifestError> {
     at_most("annotations", annotations.len(), ANNOTATIONS_MAX)?;
-    let bytes = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let bytes = annotations
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     at_most("bytes of annotations", bytes, ANNOTATIONS_MAX_BYTES)
 }
 
 /// Embedded data is served to clients as if it had been fetched by digest, so it has to be that content.
 fn check_data(descriptor: &Descriptor) -> Result<(), ManifestError> {
-    let Some(data) = &descriptor.data else { return Ok(()) };
+    let Some(data) = &descriptor.data else {
+        return Ok(());
+    };
     let good = STANDARD.decode(data).is_ok_and(|content| {
-        u64::try_from(content.len()).is_ok_and(|length| length == descriptor.size) && descriptor.digest.matches(&content)
+        u64::try_from(content.len()).is_ok_and(|length| length == descriptor.size)
+            && descriptor.digest.matches(&content)
     });
-    if good { Ok(()) } else { Err(ManifestError::Data(Box::new(descriptor.digest))) }
+    if good {
+        Ok(())
+    } else {
+        Err(ManifestError::Data(Box::new(descriptor.digest)))
+    }
 }
 
 #[cfg(test)]

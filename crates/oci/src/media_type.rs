@@ -21,9 +21,11 @@ pub const OCI_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// OCI layer that may be fetched from elsewhere, uncompressed; deprecated by the specification but still in use.
 pub const OCI_LAYER_NONDISTRIBUTABLE: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
 /// OCI layer that may be fetched from elsewhere, gzip.
-pub const OCI_LAYER_NONDISTRIBUTABLE_GZIP: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+pub const OCI_LAYER_NONDISTRIBUTABLE_GZIP: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
 /// OCI layer that may be fetched from elsewhere, zstd.
-pub const OCI_LAYER_NONDISTRIBUTABLE_ZSTD: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
+pub const OCI_LAYER_NONDISTRIBUTABLE_ZSTD: &str =
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd";
 /// Docker image manifest, schema 2.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// Docker manifest list.
@@ -58,7 +60,12 @@ pub fn is_foreign_layer(media_type: &str) -> bool {
 /// The media type in a `Content-Type` value: lower case, without parameters and surrounding space.
 #[must_use]
 pub fn essence(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// A `type/subtype` without parameters.
@@ -85,8 +92,13 @@ impl MediaType {
 
 fn is_restricted_name(name: &str) -> bool {
     name.len() <= MEDIA_TYPE_NAME_MAX
-        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
 }
 
 impl FromStr for MediaType {
@@ -167,11 +179,28 @@ mod tests {
 
     #[test]
     fn parses_types_and_refuses_the_rest() {
-        for good in [OCI_MANIFEST, DOCKER_SCHEMA1_SIGNED, OCTET_STREAM, "text/x-c++", "a/b"] {
+        for good in [
+            OCI_MANIFEST,
+            DOCKER_SCHEMA1_SIGNED,
+            OCTET_STREAM,
+            "text/x-c++",
+            "a/b",
+        ] {
             assert_eq!(good.parse::<MediaType>().unwrap().to_string(), good);
         }
         let long = format!("a/{}", "b".repeat(128));
-        for bad in ["", "application", "application/", "/json", "a/b/c", "a/b; c=d", "a b/c", "a/ü", ".a/b", &long] {
+        for bad in [
+            "",
+            "application",
+            "application/",
+            "/json",
+            "a/b/c",
+            "a/b; c=d",
+            "a b/c",
+            "a/ü",
+            ".a/b",
+            &long,
+        ] {
             assert_eq!(bad.parse::<MediaType>(), Err(MediaTypeError), "{bad}");
         }
     }

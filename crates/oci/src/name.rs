@@ -56,7 +56,11 @@ impl RepositoryName {
         if text.len() > NAME_MAX {
             return Err(NameError::Length { got: text.len() });
         }
-        if text.split('/').all(is_component) { Ok(()) } else { Err(NameError::Grammar) }
+        if text.split('/').all(is_component) {
+            Ok(())
+        } else {
+            Err(NameError::Grammar)
+        }
     }
 }
 
@@ -66,7 +70,10 @@ fn is_component(component: &str) -> bool {
     let mut at = 0;
     loop {
         let word = at;
-        while bytes.get(at).is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+        while bytes
+            .get(at)
+            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        {
             at += 1;
         }
         if at == word {
@@ -150,7 +157,10 @@ mod tests {
             assert_eq!(text.parse::<RepositoryName>().is_ok(), good, "{text}");
         }
         assert!("a".repeat(NAME_MAX).parse::<RepositoryName>().is_ok());
-        assert_eq!("a".repeat(256).parse::<RepositoryName>(), Err(NameError::Length { got: 256 }));
+        assert_eq!(
+            "a".repeat(256).parse::<RepositoryName>(),
+            Err(NameError::Length { got: 256 })
+        );
     }
 
     #[test]

@@ -56,7 +56,9 @@ fn select_bytes(set: &str, size: u64) -> Option<Selection> {
     }
     parts.sort_unstable_by_key(|part| part.start);
     let mut parts = parts.into_iter();
-    let Some(mut joined) = parts.next() else { return Some(Selection::Unsatisfiable) };
+    let Some(mut joined) = parts.next() else {
+        return Some(Selection::Unsatisfiable);
+    };
     for part in parts {
         if part.start > joined.end {
             return Some(Selection::Whole);
@@ -67,7 +69,10 @@ fn select_bytes(set: &str, size: u64) -> Option<Selection> {
 }
 
 /// One `first-last`, `first-` or `-suffix`: `None` when malformed, `Some(None)` when nothing of it exists.
-#[expect(clippy::option_option, reason = "malformed and unsatisfiable are different answers")]
+#[expect(
+    clippy::option_option,
+    reason = "malformed and unsatisfiable are different answers"
+)]
 fn resolve(spec: &str, size: u64) -> Option<Option<Range<u64>>> {
     let (first, last) = spec.split_once('-')?;
     if first.is_empty() {

@@ -48,7 +48,11 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        if text.contains(':') { Ok(Reference::Digest(text.parse()?)) } else { Ok(Reference::Tag(text.parse()?)) }
+        if text.contains(':') {
+            Ok(Reference::Digest(text.parse()?))
+        } else {
+            Ok(Reference::Tag(text.parse()?))
+        }
     }
 }
 
@@ -84,7 +88,10 @@ mod tests {
         let digest = Digest::sha256(b"x");
         assert_eq!(digest.to_string().parse(), Ok(Reference::Digest(digest)));
         assert_eq!("v1".parse::<Reference>().unwrap().tag().unwrap().as_str(), "v1");
-        assert_eq!("a:b".parse::<Reference>(), Err(ReferenceError::Digest(DigestError::Algorithm)));
+        assert_eq!(
+            "a:b".parse::<Reference>(),
+            Err(ReferenceError::Digest(DigestError::Algorithm))
+        );
         assert_eq!("".parse::<Reference>(), Err(ReferenceError::Tag(TagError)));
         assert_eq!("sha256".parse::<Reference>().unwrap().digest(), None);
     }

@@ -43,19 +43,31 @@ pub(super) fn apply(root: &Arc<Root>, steps: Vec<Step>, synced: Option<&BlobPath
 
 fn stage(root: &Arc<Root>, step: Step, synced: Option<&BlobPath>, syncs: &mut Syncs) -> Result<Staged> {
     Ok(match step {
-        Step::Put { path, bytes } => Staged::Rename { temp: write(root, &path, &bytes, true)?, to: path, durable: true },
-        Step::Stash { path, bytes } => {
-            Staged::Rename { temp: write(root, &path, &bytes, false)?, to: path, durable: false }
-        }
+        Step::Put { path, bytes } => Staged::Rename {
+            temp: write(root, &path, &bytes, true)?,
+            to: path,
+            durable: true,
+        },
+        Step::Stash { path, bytes } => Staged::Rename {
+            temp: write(root, &path, &bytes, false)?,
+            to: path,
+            durable: false,
+        },
         Step::Ensure { path, bytes } => {
             root::check(&path)?;
-            let kept = root.stat(&path).is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(bytes.len() as u64))
+            let kept = root
+                .stat(&path)
+                .is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(bytes.len() as u64))
                 && refresh(root, &path)?;
             if kept {
                 syncs.add(root, &path);
                 Staged::Kept
             } else {
-                Staged::Rename { temp: write(root, &path, &bytes, true)?, to: path, durable: true }
+                Staged::Rename {
+                    temp: write(root, &path, &bytes, true)?,
+                    to: path,
+                    durable: true,
+                }
             }
         }
         Step::Touch { path } => {
@@ -85,7 +97,10 @@ fn write(root: &Arc<Root>, path: &BlobPath, bytes: &[u8], durable: bool) -> Resu
     root::check(path)?;
     let size = bytes.len() as u64;
     if size > SMALL_MAX_BYTES {
-        return Err(Error::TooLarge { path: path.clone(), size });
+        return Err(Error::TooLarge {
+            path: path.clone(),
+            size,
+        });
     }
     Temp::write(root, path, bytes, durable)
 }
@@ -133,8 +148,13 @@ fn publish(root: &Root, from: &BlobPath, to: &BlobPath) -> Result<()> {
         Err(errno) => return Err(Error::system("publish", from, errno)),
     }
     for _ in 0..ATTEMPTS {
-        let moved =
-            rustix::fs::renameat_with(root.fd(), from.relative(), root.fd(), to.relative(), RenameFlags::NOREPLACE);
+        let moved = rustix::fs::renameat_with(
+            root.fd(),
+            from.relative(),
+            root.fd(),
+            to.relative(),
+            RenameFlags::NOREPLACE,
+        );
         match moved {
             Ok(()) => return Ok(()),
             Err(Errno::NOENT) => make_parents(root, to)?,
@@ -206,7 +226,13 @@ fn sync_file(root: &Root, path: &BlobPath) -> Result<bool> {
 
 const fn now() -> Timestamps {
     Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        },
     }
 }

@@ -28,7 +28,14 @@ struct FileContent {
 }
 
 pub(super) fn source(driver: FilesystemDriver, path: BlobPath, file: File, stat: Stat) -> Source {
-    Source::new(stat, Arc::new(FileContent { driver, path, file: Arc::new(file) }))
+    Source::new(
+        stat,
+        Arc::new(FileContent {
+            driver,
+            path,
+            file: Arc::new(file),
+        }),
+    )
 }
 
 /// Reads what the kernel has in memory, without waiting; `None` when that is nothing, or it cannot tell.
@@ -37,7 +44,9 @@ pub(super) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> Option
         return Some(0);
     }
     let mut vector = [io::IoSliceMut::new(buffer)];
-    rustix::io::preadv2(file, &mut vector, offset, ReadWriteFlags::NOWAIT).ok().filter(|read| *read > 0)
+    rustix::io::preadv2(file, &mut vector, offset, ReadWriteFlags::NOWAIT)
+        .ok()
+        .filter(|read| *read > 0)
 }
 
 /// Reads `size` bytes at `offset`, waiting for them.
@@ -71,14 +80,21 @@ fn fill(file: &File, buffer: &mut [u8], offset: u64, path: &BlobPath) -> Result<
 
 /// The file is shorter than it was when it was opened, which no registry does to it.
 fn cut_off(path: &BlobPath) -> Error {
-    Error::Io { operation: "read", path: path.clone(), source: io::ErrorKind::UnexpectedEof.into() }
+    Error::Io {
+        operation: "read",
+        path: path.clone(),
+        source: io::ErrorKind::UnexpectedEof.into(),
+    }
 }
 
 #[async_trait]
 impl Content for FileContent {
     async fn bytes(&self, range: Range<u64>) -> Result<Bytes> {
         let size = range.end - range.start;
-        let size = usize::try_from(size).map_err(|_| Error::TooLarge { path: self.path.clone(), size })?;
+        let size = usize::try_from(size).map_err(|_| Error::TooLarge {
+            path: self.path.clone(),
+            size,
+        })?;
         let mut buffer = vec![0; size];
         if read_cached(&self.file, &mut buffer, range.start) == Some(size) {
             return Ok(buffer.into());
@@ -97,7 +113,11 @@ impl Content for FileContent {
             // Advice only: without it the file is read all the same.
             let _ = rustix::fs::fadvise(&*self.file, range.start, None, Advice::Sequential);
         }
-        let reader = Reader { content: self, rest: range, buffers: Buffers::default() };
+        let reader = Reader {
+            content: self,
+            rest: range,
+            buffers: Buffers::default(),
+        };
         stream::try_unfold(reader, Reader::next).boxed()
     }
 

@@ -53,16 +53,33 @@ pub(super) struct Root {
 
 /// Refuses paths into the driver's own directory.
 pub(super) fn check(path: &BlobPath) -> Result<()> {
-    let own = path.relative().strip_prefix(PRIVATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if own { Err(Error::Denied { operation: "use", path: path.clone() }) } else { Ok(()) }
+    let own = path
+        .relative()
+        .strip_prefix(PRIVATE)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if own {
+        Err(Error::Denied {
+            operation: "use",
+            path: path.clone(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
 impl Root {
     pub(super) fn open(path: &Path, leftover_age: Duration) -> Result<Root> {
-        let problem = |problem: String| Error::Root { root: path.to_owned(), problem };
+        let problem = |problem: String| Error::Root {
+            root: path.to_owned(),
+            problem,
+        };
         std::fs::create_dir_all(path).map_err(|e| problem(format!("it cannot be created: {e}")))?;
-        let directory = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| problem(format!("it cannot be opened: {e}")))?;
+        let directory = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|e| problem(format!("it cannot be opened: {e}")))?;
         let mut root = Root {
             directory,
             path: path.to_owned(),
@@ -89,7 +106,11 @@ impl Root {
 
     /// A name for a private file, relative to the root, that was never used before.
     pub(super) fn temporary_name(&self) -> String {
-        format!("{TEMPORARY}/{}-{}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "{TEMPORARY}/{}-{}",
+            self.prefix,
+            self.next.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     /// Opens a file, waiting for the disk if need be.
@@ -105,8 +126,13 @@ impl Root {
             return None;
         }
         let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let opened =
-            rustix::fs::openat2(&self.directory, path.relative(), flags, Mode::empty(), ResolveFlags::CACHED);
+        let opened = rustix::fs::openat2(
+            &self.directory,
+            path.relative(),
+            flags,
+            Mode::empty(),
+            ResolveFlags::CACHED,
+        );
         match opened {
             Ok(file) => Some(Ok(File::from(file))),
             Err(Errno::NOENT) => Some(Err(Errno::NOENT)),
@@ -134,7 +160,10 @@ impl Root {
     }
 
     fn problem(&self, problem: String) -> Error {
-        Error::Root { root: self.path.clone(), problem }
+        Error::Root {
+            root: self.path.clone(),
+            problem,
+        }
     }
 
     /// Writes, syncs and renames a file, as every commit will.
@@ -181,7 +210,9 @@ impl Root {
             Err(Errno::NOSPC | Errno::DQUOT) => {
                 tracing::error!(root = %self.path.display(), "the storage is full; pushes will be refused");
             }
-            Err(errno) => return Err(self.problem(format!("a file cannot be written and renamed in it: {errno}"))),
+            Err(errno) => {
+                return Err(self.problem(format!("a file cannot be written and renamed in it: {errno}")));
+            }
         }
         let device = rustix::fs::fstat(&self.directory)
             .map_err(|errno| self.problem(format!("it cannot be examined: {errno}")))?
@@ -193,7 +224,9 @@ impl Root {
     fn check_one_filesystem(&self, below: &str, device: u64, depth: usize) -> Result<()> {
         let name = if below.is_empty() { "." } else { below };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(directory) = rustix::fs::openat(&self.directory, name, flags, Mode::empty()) else { return Ok(()) };
+        let Ok(directory) = rustix::fs::openat(&self.directory, name, flags, Mode::empty()) else {
+            return Ok(());
+        };
         let found = rustix::fs::fstat(&directory).map(|stat| stat.st_dev);
         if found.is_ok_and(|found| found != device) {
             return Err(self.problem(format!(
@@ -203,14 +236,24 @@ impl Root {
         if depth == 0 {
             return Ok(());
         }
-        let Ok(entries) = Dir::new(directory) else { return Ok(()) };
+        let Ok(entries) = Dir::new(directory) else {
+            return Ok(());
+        };
         for entry in entries.take(MOUNT_CHECK_WIDTH).flatten() {
-            let Ok(name) = entry.file_name().to_str() else { continue };
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
             // The check is no traversal: of repositories and blobs, only the top is looked at.
-            if matches!(name, "." | "..") || !matches!(entry.file_type(), FileType::Directory | FileType::Unknown) {
+            if matches!(name, "." | "..")
+                || !matches!(entry.file_type(), FileType::Directory | FileType::Unknown)
+            {
                 continue;
             }
-            let path = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+            let path = if below.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{below}/{name}")
+            };
             self.check_one_filesystem(&path, device, depth - 1)?;
         }
         Ok(())
@@ -224,19 +267,37 @@ impl Root {
     /// Whether the kernel knows the way and the sandbox allows it: a directory just used is in every cache.
     fn can_open_cached(&self) -> bool {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat2(&self.directory, TEMPORARY, flags, Mode::empty(), ResolveFlags::CACHED).is_ok()
+        rustix::fs::openat2(
+            &self.directory,
+            TEMPORARY,
+            flags,
+            Mode::empty(),
+            ResolveFlags::CACHED,
+        )
+        .is_ok()
     }
 
     /// Removes private files that are older than any write takes. Failure is not worth stopping for.
     fn remove_leftovers(&self, age: Duration) {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(directory) = rustix::fs::openat(&self.directory, TEMPORARY, flags, Mode::empty()) else { return };
-        let Ok(entries) = Dir::read_from(&directory) else { return };
+        let Ok(directory) = rustix::fs::openat(&self.directory, TEMPORARY, flags, Mode::empty()) else {
+            return;
+        };
+        let Ok(entries) = Dir::read_from(&directory) else {
+            return;
+        };
         let mut removed = 0_u64;
         for entry in entries.flatten() {
-            let Ok(stat) = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let Some(stat) = super::object_stat(&stat) else { continue };
-            let old = SystemTime::now().duration_since(stat.modified).is_ok_and(|since| since > age);
+            let Ok(stat) = rustix::fs::statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+            else {
+                continue;
+            };
+            let Some(stat) = super::object_stat(&stat) else {
+                continue;
+            };
+            let old = SystemTime::now()
+                .duration_since(stat.modified)
+                .is_ok_and(|since| since > age);
             if old && rustix::fs::unlinkat(&directory, entry.file_name(), AtFlags::empty()).is_ok() {
                 removed += 1;
             }

@@ -21,7 +21,11 @@ impl Temp {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = rustix::fs::openat(root.fd(), name.as_str(), flags, FILE_MODE)
             .map_err(|errno| Error::system("create", path, errno))?;
-        let temp = Temp { root: Arc::clone(root), name, renamed: false };
+        let temp = Temp {
+            root: Arc::clone(root),
+            name,
+            renamed: false,
+        };
         let file = File::from(file);
         write_all(&file, bytes, path)?;
         if durable {

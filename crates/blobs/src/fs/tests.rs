@@ -8,7 +8,10 @@ use crate::{DriverExt as _, EntryKind};
 
 fn scratch() -> (FilesystemDriver, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    (FilesystemDriver::open(&Config::new(directory.path())).unwrap(), directory)
+    (
+        FilesystemDriver::open(&Config::new(directory.path())).unwrap(),
+        directory,
+    )
 }
 
 /// A driver that does everything on blocking threads, as it does on network filesystems.
@@ -16,7 +19,13 @@ fn scratch_without_cache() -> (FilesystemDriver, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let mut root = Root::open(directory.path(), Duration::from_secs(60)).unwrap();
     root.never_inline();
-    (FilesystemDriver { root: Arc::new(root), permits: Arc::new(Semaphore::new(4)) }, directory)
+    (
+        FilesystemDriver {
+            root: Arc::new(root),
+            permits: Arc::new(Semaphore::new(4)),
+        },
+        directory,
+    )
 }
 
 mod with_the_kernels_cache {
@@ -40,7 +49,15 @@ fn files_below(directory: &Path) -> Vec<String> {
             if entry.file_type().unwrap().is_dir() {
                 open.push(entry.path());
             } else {
-                found.push(entry.path().strip_prefix(directory).unwrap().to_str().unwrap().to_owned());
+                found.push(
+                    entry
+                        .path()
+                        .strip_prefix(directory)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
@@ -51,13 +68,25 @@ fn files_below(directory: &Path) -> Vec<String> {
 #[tokio::test]
 async fn files_lie_where_their_paths_say_and_nothing_else_does() {
     let (driver, directory) = scratch();
-    driver.put(&path("/docker/registry/v2/x/link"), "abc".into()).await.unwrap();
+    driver
+        .put(&path("/docker/registry/v2/x/link"), "abc".into())
+        .await
+        .unwrap();
     let mut writer = driver.append(&path("/docker/u/data"), 0).await.unwrap();
     writer.write("def".into()).await.unwrap();
-    let publish = Step::Publish { from: path("/docker/u/data"), to: path("/docker/b/data") };
+    let publish = Step::Publish {
+        from: path("/docker/u/data"),
+        to: path("/docker/b/data"),
+    };
     writer.close(vec![publish]).await.unwrap();
-    assert_eq!(files_below(directory.path()), ["docker/b/data", "docker/registry/v2/x/link"]);
-    assert_eq!(std::fs::read(directory.path().join("docker/b/data")).unwrap(), b"def");
+    assert_eq!(
+        files_below(directory.path()),
+        ["docker/b/data", "docker/registry/v2/x/link"]
+    );
+    assert_eq!(
+        std::fs::read(directory.path().join("docker/b/data")).unwrap(),
+        b"def"
+    );
     // What was renamed into place is recorded as synced.
     assert!(driver.root.unsynced().is_empty_below(&path("/docker/registry")));
     assert!(driver.root.unsynced().is_empty_below(&path("/docker/b")));
@@ -68,13 +97,25 @@ async fn a_commit_that_fails_leaves_nothing_behind() {
     let (driver, directory) = scratch();
     driver.put(&path("/a"), "file".into()).await.unwrap();
     let steps = vec![
-        Step::Put { path: path("/b/c"), bytes: "x".into() },
-        Step::Put { path: path("/a/below/a/file"), bytes: "y".into() },
+        Step::Put {
+            path: path("/b/c"),
+            bytes: "x".into(),
+        },
+        Step::Put {
+            path: path("/a/below/a/file"),
+            bytes: "y".into(),
+        },
     ];
     assert!(matches!(driver.commit(steps).await, Err(Error::Io { .. })));
-    assert_eq!(files_below(&directory.path().join(root::TEMPORARY)), Vec::<String>::new());
+    assert_eq!(
+        files_below(&directory.path().join(root::TEMPORARY)),
+        Vec::<String>::new()
+    );
     let large = Bytes::from(vec![0; usize::try_from(SMALL_MAX_BYTES).unwrap() + 1]);
-    assert!(matches!(driver.put(&path("/large"), large).await, Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        driver.put(&path("/large"), large).await,
+        Err(Error::TooLarge { .. })
+    ));
 }
 
 #[tokio::test]
@@ -82,10 +123,22 @@ async fn the_private_directory_is_not_an_object() {
     let (driver, directory) = scratch();
     for at in ["/.berth", "/.berth/tmp/x"] {
         let at = path(at);
-        assert!(matches!(driver.put(&at, "x".into()).await, Err(Error::Denied { .. })), "{at}");
-        assert!(matches!(driver.stat(&at).await, Err(Error::Denied { .. })), "{at}");
-        assert!(matches!(driver.delete_tree(&at).await, Err(Error::Denied { .. })), "{at}");
-        assert!(matches!(driver.append(&at, 0).await.err(), Some(Error::Denied { .. })), "{at}");
+        assert!(
+            matches!(driver.put(&at, "x".into()).await, Err(Error::Denied { .. })),
+            "{at}"
+        );
+        assert!(
+            matches!(driver.stat(&at).await, Err(Error::Denied { .. })),
+            "{at}"
+        );
+        assert!(
+            matches!(driver.delete_tree(&at).await, Err(Error::Denied { .. })),
+            "{at}"
+        );
+        assert!(
+            matches!(driver.append(&at, 0).await.err(), Some(Error::Denied { .. })),
+            "{at}"
+        );
     }
     driver.put(&path("/.berthold"), "x".into()).await.unwrap();
     assert!(directory.path().join(root::TEMPORARY).is_dir());
@@ -101,8 +154,19 @@ async fn names_that_are_no_paths_are_not_listed() {
     std::os::unix::fs::symlink("plain", inside.join("link")).unwrap();
     std::os::unix::fs::symlink("nowhere", inside.join("dangling")).unwrap();
     let listing = driver.list(&path("/d"), None, 10).await.unwrap();
-    let names: Vec<_> = listing.entries.iter().map(|e| (e.name.as_str(), e.kind)).collect();
-    assert_eq!(names, [("link", EntryKind::Object), ("plain", EntryKind::Object), ("sub", EntryKind::Directory)]);
+    let names: Vec<_> = listing
+        .entries
+        .iter()
+        .map(|e| (e.name.as_str(), e.kind))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("link", EntryKind::Object),
+            ("plain", EntryKind::Object),
+            ("sub", EntryKind::Directory)
+        ]
+    );
 }
 
 #[tokio::test]
@@ -137,10 +201,19 @@ async fn a_published_upload_is_young() {
     writer.write("x".into()).await.unwrap();
     writer.close(vec![]).await.unwrap();
     let old = std::time::SystemTime::now() - Duration::from_secs(1_000_000);
-    let file = std::fs::File::options().write(true).open(directory.path().join("u/data")).unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(directory.path().join("u/data"))
+        .unwrap();
     file.set_modified(old).unwrap();
     let writer = driver.append(&path("/u/data"), 1).await.unwrap();
-    writer.close(vec![Step::Publish { from: path("/u/data"), to: path("/b/data") }]).await.unwrap();
+    writer
+        .close(vec![Step::Publish {
+            from: path("/u/data"),
+            to: path("/b/data"),
+        }])
+        .await
+        .unwrap();
     let modified = driver.stat(&path("/b/data")).await.unwrap().unwrap().modified;
     assert!(modified.elapsed().unwrap_or_default() < Duration::from_secs(60));
 }
@@ -148,7 +221,10 @@ async fn a_published_upload_is_young() {
 #[tokio::test]
 async fn a_file_that_is_cut_off_is_an_error_not_a_short_answer() {
     let (driver, directory) = scratch();
-    driver.put(&path("/a"), Bytes::from(vec![7; 100_000])).await.unwrap();
+    driver
+        .put(&path("/a"), Bytes::from(vec![7; 100_000]))
+        .await
+        .unwrap();
     let source = driver.open(&path("/a")).await.unwrap().unwrap();
     std::fs::write(directory.path().join("a"), "short").unwrap();
     assert!(matches!(source.bytes(0..100_000).await, Err(Error::Io { .. })));
@@ -159,17 +235,25 @@ async fn a_file_that_is_cut_off_is_an_error_not_a_short_answer() {
 #[tokio::test]
 async fn a_cold_file_is_read_all_the_same() {
     let (driver, directory) = scratch();
-    let whole: Bytes = (0..3_000_000_u32).map(|n| n.to_be_bytes()[3] ^ n.to_be_bytes()[2]).collect();
+    let whole: Bytes = (0..3_000_000_u32)
+        .map(|n| n.to_be_bytes()[3] ^ n.to_be_bytes()[2])
+        .collect();
     std::fs::write(directory.path().join("a"), &whole).unwrap();
     let file = std::fs::File::open(directory.path().join("a")).unwrap();
     file.sync_all().unwrap();
     let source = driver.open(&path("/a")).await.unwrap().unwrap();
     for _ in 0..2 {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-        let pieces: Vec<Bytes> = futures_util::TryStreamExt::try_collect(source.stream(5..whole.len() as u64)).await.unwrap();
+        let pieces: Vec<Bytes> =
+            futures_util::TryStreamExt::try_collect(source.stream(5..whole.len() as u64))
+                .await
+                .unwrap();
         assert_eq!(pieces.concat(), whole[5..]);
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-        assert_eq!(source.bytes(1_000_000..1_000_100).await.unwrap(), whole[1_000_000..1_000_100]);
+        assert_eq!(
+            source.bytes(1_000_000..1_000_100).await.unwrap(),
+            whole[1_000_000..1_000_100]
+        );
     }
 }
 
@@ -180,10 +264,17 @@ fn leftovers_go_when_they_are_old() {
     std::fs::create_dir_all(&temporary).unwrap();
     for (name, age) in [("old", 3600), ("young", 10)] {
         std::fs::write(temporary.join(name), "x").unwrap();
-        let file = std::fs::File::options().write(true).open(temporary.join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+        let file = std::fs::File::options()
+            .write(true)
+            .open(temporary.join(name))
+            .unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age))
+            .unwrap();
     }
-    let config = Config { leftover_age: Duration::from_secs(60), ..Config::new(directory.path()) };
+    let config = Config {
+        leftover_age: Duration::from_secs(60),
+        ..Config::new(directory.path())
+    };
     FilesystemDriver::open(&config).unwrap();
     assert_eq!(files_below(directory.path()), [".berth/tmp/young"]);
 }
@@ -204,7 +295,10 @@ fn a_root_that_cannot_be_used_is_refused() {
     let locked = directory.path().join("locked");
     std::fs::create_dir(&locked).unwrap();
     std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
-    assert!(matches!(FilesystemDriver::open(&Config::new(&locked)), Err(Error::Root { .. })));
+    assert!(matches!(
+        FilesystemDriver::open(&Config::new(&locked)),
+        Err(Error::Root { .. })
+    ));
 }
 
 /// A small filesystem of its own, unmounted when dropped.
@@ -225,7 +319,11 @@ impl Mount {
     }
 
     fn remount(&self, options: &str) {
-        let status = Command::new("mount").args(["-o", options]).arg(self.0.path()).status().unwrap();
+        let status = Command::new("mount")
+            .args(["-o", options])
+            .arg(self.0.path())
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 }
@@ -238,7 +336,9 @@ impl Drop for Mount {
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_recovers() {
-    let Some(mount) = Mount::tmpfs(tempfile::tempdir().unwrap(), "size=4m") else { return };
+    let Some(mount) = Mount::tmpfs(tempfile::tempdir().unwrap(), "size=4m") else {
+        return;
+    };
     let driver = FilesystemDriver::open(&Config::new(mount.0.path())).unwrap();
     driver.put(&path("/kept/link"), "kept".into()).await.unwrap();
     let megabyte = Bytes::from(vec![1; 1 << 20]);
@@ -251,22 +351,37 @@ async fn a_full_disk_refuses_writes_and_recovers() {
         }
     }
     let error = failed.expect("four megabytes do not hold eight");
-    assert!(matches!(error, Error::Full { .. }) && error.is_unavailable(), "{error}");
+    assert!(
+        matches!(error, Error::Full { .. }) && error.is_unavailable(),
+        "{error}"
+    );
     drop(writer);
     // Small objects need a page, too; what fails leaves nothing visible, and what was there is still readable.
-    let error = driver.put(&path("/new/link"), megabyte.clone()).await.unwrap_err();
+    let error = driver
+        .put(&path("/new/link"), megabyte.clone())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert_eq!(driver.stat(&path("/new/link")).await.unwrap(), None);
     assert_eq!(driver.read(&path("/kept/link")).await.unwrap().unwrap(), "kept");
-    assert_eq!(files_below(&mount.0.path().join(root::TEMPORARY)), Vec::<String>::new());
+    assert_eq!(
+        files_below(&mount.0.path().join(root::TEMPORARY)),
+        Vec::<String>::new()
+    );
     // A registry that is restarted on a full disk still serves.
     let again = FilesystemDriver::open(&Config::new(mount.0.path())).unwrap();
     assert_eq!(again.read(&path("/kept/link")).await.unwrap().unwrap(), "kept");
-    driver.commit(vec![Step::Discard { path: path("/u/1") }]).await.unwrap();
+    driver
+        .commit(vec![Step::Discard { path: path("/u/1") }])
+        .await
+        .unwrap();
     driver.put(&path("/new/link"), megabyte).await.unwrap();
     mount.remount("remount,ro");
     let error = driver.put(&path("/new/other"), "x".into()).await.unwrap_err();
-    assert!(matches!(error, Error::ReadOnly { .. }) && error.is_unavailable(), "{error}");
+    assert!(
+        matches!(error, Error::ReadOnly { .. }) && error.is_unavailable(),
+        "{error}"
+    );
     assert_eq!(driver.read(&path("/kept/link")).await.unwrap().unwrap(), "kept");
 }
 
@@ -275,7 +390,9 @@ fn a_mount_inside_the_root_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let inside = root.path().join("docker/registry");
     std::fs::create_dir_all(&inside).unwrap();
-    let Some(_mount) = Mount::tmpfs(tempfile::tempdir_in(&inside).unwrap(), "size=1m") else { return };
+    let Some(_mount) = Mount::tmpfs(tempfile::tempdir_in(&inside).unwrap(), "size=1m") else {
+        return;
+    };
     let error = FilesystemDriver::open(&Config::new(root.path())).unwrap_err();
     assert!(error.to_string().contains("another filesystem"), "{error}");
 }

@@ -15,7 +15,10 @@ const BATCH: usize = 1024;
 /// How often a directory is emptied while others keep filling it.
 const PASSES: usize = 3;
 
-const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const OPEN: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW);
 
 /// One page of the names below `directory`. The whole directory is read for each page, but no more than the page is kept.
 pub(super) fn list(root: &Root, directory: &BlobPath, after: Option<&str>, limit: usize) -> Result<Listing> {
@@ -30,7 +33,9 @@ pub(super) fn list(root: &Root, directory: &BlobPath, after: Option<&str>, limit
     let mut more = false;
     for entry in Dir::read_from(&opened).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
         if after.is_some_and(|after| name <= after) {
             continue;
         }
@@ -42,14 +47,22 @@ pub(super) fn list(root: &Root, directory: &BlobPath, after: Option<&str>, limit
         if directory.join(name).is_err() || (directory.parent().is_none() && name == PRIVATE) {
             continue;
         }
-        let Some(kind) = kind(&opened, &entry) else { continue };
-        entries.insert(Entry { name: name.to_owned(), kind });
+        let Some(kind) = kind(&opened, &entry) else {
+            continue;
+        };
+        entries.insert(Entry {
+            name: name.to_owned(),
+            kind,
+        });
         if entries.len() > limit {
             entries.pop_last();
             more = true;
         }
     }
-    Ok(Listing { entries: entries.into_iter().collect(), more })
+    Ok(Listing {
+        entries: entries.into_iter().collect(),
+        more,
+    })
 }
 
 /// What a name stands for; `None` if it is neither file nor directory, or gone.

@@ -26,7 +26,11 @@ const VECTOR_MAX: usize = 512;
 /// Opens the file for appending, and locks it against other writers, here and in other processes.
 pub(super) fn open(root: &Arc<Root>, path: &BlobPath, offset: u64) -> Result<Arc<File>> {
     for _ in 0..ATTEMPTS {
-        let create = if offset == 0 { OFlags::CREATE } else { OFlags::empty() };
+        let create = if offset == 0 {
+            OFlags::CREATE
+        } else {
+            OFlags::empty()
+        };
         let file = match root.open_file(path, OFlags::WRONLY | OFlags::NOFOLLOW | create) {
             Ok(file) => file,
             Err(Errno::NOENT) if offset == 0 => {
@@ -54,7 +58,11 @@ pub(super) fn open(root: &Arc<Root>, path: &BlobPath, offset: u64) -> Result<Arc
         }
         let held = u64::try_from(stat.st_size).unwrap_or(0);
         if held != offset {
-            return Err(Error::Offset { path: path.clone(), held, got: offset });
+            return Err(Error::Offset {
+                path: path.clone(),
+                held,
+                got: offset,
+            });
         }
         return Ok(Arc::new(file));
     }
@@ -76,7 +84,15 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) const fn new(driver: FilesystemDriver, path: BlobPath, file: Arc<File>, offset: u64) -> Self {
-        Writer { driver, path, file, offset, gathered: Vec::new(), gathered_bytes: 0, under_way: None }
+        Writer {
+            driver,
+            path,
+            file,
+            offset,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            under_way: None,
+        }
     }
 
     async fn settle(&mut self) -> Result<()> {
@@ -114,7 +130,11 @@ impl Append for Writer {
         self.settle().await?;
         let (bytes, offset) = self.take_gathered();
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
-        self.under_way = Some(self.driver.start(move |_| write_at(&file, bytes, offset, &path)).await?);
+        self.under_way = Some(
+            self.driver
+                .start(move |_| write_at(&file, bytes, offset, &path))
+                .await?,
+        );
         Ok(())
     }
 
@@ -145,7 +165,11 @@ impl Append for Writer {
 fn write_at(file: &File, mut bytes: Vec<Bytes>, mut offset: u64, path: &BlobPath) -> Result<()> {
     let mut first = 0;
     while first < bytes.len() {
-        let vector: Vec<IoSlice<'_>> = bytes[first..].iter().take(VECTOR_MAX).map(|b| IoSlice::new(b)).collect();
+        let vector: Vec<IoSlice<'_>> = bytes[first..]
+            .iter()
+            .take(VECTOR_MAX)
+            .map(|b| IoSlice::new(b))
+            .collect();
         let mut written = match rustix::io::pwritev(file, &vector, offset) {
             Ok(written) => written,
             Err(Errno::INTR) => continue,

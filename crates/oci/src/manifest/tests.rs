@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::media_type::{DOCKER_CONFIG, DOCKER_LAYER, DOCKER_LAYER_FOREIGN, DOCKER_SCHEMA1_SIGNED, OCI_CONFIG, OCI_LAYER};
+use crate::media_type::{
+    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_LAYER_FOREIGN, DOCKER_SCHEMA1_SIGNED, OCI_CONFIG, OCI_LAYER,
+};
 
 const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -48,9 +50,13 @@ fn reads_every_kind() {
         (list(), Kind::DockerList),
     ] {
         let parameters = format!("{}; charset=utf-8", kind.media_type());
-        for content_type in
-            [None, Some(kind.media_type()), Some(parameters.as_str()), Some("application/json"), Some("")]
-        {
+        for content_type in [
+            None,
+            Some(kind.media_type()),
+            Some(parameters.as_str()),
+            Some("application/json"),
+            Some(""),
+        ] {
             let manifest = parse(&value, content_type).unwrap();
             assert_eq!(manifest.kind(), kind, "{content_type:?}");
             assert_eq!(manifest.raw()[..], serde_json::to_vec(&value).unwrap());
@@ -78,51 +84,135 @@ fn only_oci_may_leave_its_type_to_the_request() {
 fn says_what_is_wrong() {
     let wide = Value::from(vec![descriptor(OCI_MANIFEST); INDEX_MAX_WIDTH + 1]);
     let thick = Value::from(vec![descriptor(OCI_LAYER); MAX_LAYERS + 1]);
-    let notes: Value =
-        (0..=ANNOTATIONS_MAX).map(|n| (n.to_string(), json!(""))).collect::<serde_json::Map<_, _>>().into();
-    let ambiguous =
-        |kind: Kind, field: &str| ManifestError::Ambiguous { kind: kind.media_type(), field: field.to_owned() };
+    let notes: Value = (0..=ANNOTATIONS_MAX)
+        .map(|n| (n.to_string(), json!("")))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let ambiguous = |kind: Kind, field: &str| ManifestError::Ambiguous {
+        kind: kind.media_type(),
+        field: field.to_owned(),
+    };
     for (value, content_type, want) in [
-        (with(image(), "schemaVersion", json!(1)), None, ManifestError::SchemaVersion),
-        (without(image(), "schemaVersion"), None, ManifestError::SchemaVersion),
+        (
+            with(image(), "schemaVersion", json!(1)),
+            None,
+            ManifestError::SchemaVersion,
+        ),
+        (
+            without(image(), "schemaVersion"),
+            None,
+            ManifestError::SchemaVersion,
+        ),
         (without(image(), "config"), None, ManifestError::Missing("config")),
-        (with(image(), "config", Value::Null), None, ManifestError::Missing("config")),
-        (without(index(), "manifests"), None, ManifestError::Missing("manifests")),
-        (with(image(), "manifests", json!([])), None, ambiguous(Kind::OciManifest, "manifests")),
-        (with(image(), "Layers", json!([])), None, ambiguous(Kind::OciManifest, "Layers")),
-        (with(image(), "MEDIATYPE", json!("x")), None, ambiguous(Kind::OciManifest, "MEDIATYPE")),
-        (with(image(), "fsLayers", json!([])), None, ambiguous(Kind::OciManifest, "fsLayers")),
-        (with(index(), "layers", json!([])), None, ambiguous(Kind::OciIndex, "layers")),
-        (with(list(), "config", descriptor(OCI_CONFIG)), None, ambiguous(Kind::DockerList, "config")),
-        (with(docker(), "manifests", Value::Null), None, ambiguous(Kind::DockerManifest, "manifests")),
+        (
+            with(image(), "config", Value::Null),
+            None,
+            ManifestError::Missing("config"),
+        ),
+        (
+            without(index(), "manifests"),
+            None,
+            ManifestError::Missing("manifests"),
+        ),
+        (
+            with(image(), "manifests", json!([])),
+            None,
+            ambiguous(Kind::OciManifest, "manifests"),
+        ),
+        (
+            with(image(), "Layers", json!([])),
+            None,
+            ambiguous(Kind::OciManifest, "Layers"),
+        ),
+        (
+            with(image(), "MEDIATYPE", json!("x")),
+            None,
+            ambiguous(Kind::OciManifest, "MEDIATYPE"),
+        ),
+        (
+            with(image(), "fsLayers", json!([])),
+            None,
+            ambiguous(Kind::OciManifest, "fsLayers"),
+        ),
+        (
+            with(index(), "layers", json!([])),
+            None,
+            ambiguous(Kind::OciIndex, "layers"),
+        ),
+        (
+            with(list(), "config", descriptor(OCI_CONFIG)),
+            None,
+            ambiguous(Kind::DockerList, "config"),
+        ),
+        (
+            with(docker(), "manifests", Value::Null),
+            None,
+            ambiguous(Kind::DockerManifest, "manifests"),
+        ),
         (
             image(),
             Some(OCI_INDEX),
-            ManifestError::TypeMismatch { body: OCI_MANIFEST.to_owned(), header: OCI_INDEX.to_owned() },
+            ManifestError::TypeMismatch {
+                body: OCI_MANIFEST.to_owned(),
+                header: OCI_INDEX.to_owned(),
+            },
         ),
-        (image(), Some("text/plain"), ManifestError::UnknownType("text/plain".to_owned())),
-        (with(image(), "mediaType", json!("a/b")), None, ManifestError::UnknownType("a/b".to_owned())),
-        (json!({"schemaVersion": 1, "fsLayers": []}), None, ManifestError::Schema1),
-        (json!({"schemaVersion": 1, "fsLayers": []}), Some(DOCKER_SCHEMA1_SIGNED), ManifestError::Schema1),
+        (
+            image(),
+            Some("text/plain"),
+            ManifestError::UnknownType("text/plain".to_owned()),
+        ),
+        (
+            with(image(), "mediaType", json!("a/b")),
+            None,
+            ManifestError::UnknownType("a/b".to_owned()),
+        ),
+        (
+            json!({"schemaVersion": 1, "fsLayers": []}),
+            None,
+            ManifestError::Schema1,
+        ),
+        (
+            json!({"schemaVersion": 1, "fsLayers": []}),
+            Some(DOCKER_SCHEMA1_SIGNED),
+            ManifestError::Schema1,
+        ),
         (json!({}), None, ManifestError::Untyped),
         (
             with(index(), "manifests", wide),
             None,
-            ManifestError::TooMany { what: "children", got: INDEX_MAX_WIDTH + 1, most: INDEX_MAX_WIDTH },
+            ManifestError::TooMany {
+                what: "children",
+                got: INDEX_MAX_WIDTH + 1,
+                most: INDEX_MAX_WIDTH,
+            },
         ),
         (
             with(image(), "layers", thick),
             None,
-            ManifestError::TooMany { what: "layers", got: MAX_LAYERS + 1, most: MAX_LAYERS },
+            ManifestError::TooMany {
+                what: "layers",
+                got: MAX_LAYERS + 1,
+                most: MAX_LAYERS,
+            },
         ),
         (
             with(image(), "annotations", notes),
             None,
-            ManifestError::TooMany { what: "annotations", got: ANNOTATIONS_MAX + 1, most: ANNOTATIONS_MAX },
+            ManifestError::TooMany {
+                what: "annotations",
+                got: ANNOTATIONS_MAX + 1,
+                most: ANNOTATIONS_MAX,
+            },
         ),
     ] {
         let text = value.to_string();
-        assert_eq!(parse(&value, content_type), Err(want), "{}", &text[..text.len().min(200)]);
+        assert_eq!(
+            parse(&value, content_type),
+            Err(want),
+            "{}",
+            &text[..text.len().min(200)]
+        );
     }
 }
 
@@ -134,8 +224,14 @@ fn refuses_what_is_not_the_shape_of_a_manifest() {
     }
     for (field, value) in [
         ("layers", json!({})),
-        ("layers", json!([{"mediaType": OCI_LAYER, "digest": EMPTY, "size": -1}])),
-        ("layers", json!([{"mediaType": OCI_LAYER, "digest": "sha256:0", "size": 1}])),
+        (
+            "layers",
+            json!([{"mediaType": OCI_LAYER, "digest": EMPTY, "size": -1}]),
+        ),
+        (
+            "layers",
+            json!([{"mediaType": OCI_LAYER, "digest": "sha256:0", "size": 1}]),
+        ),
         ("layers", json!([{"digest": EMPTY, "size": 1}])),
         ("layers", json!([null])),
         ("subject", json!("x")),
@@ -143,7 +239,10 @@ fn refuses_what_is_not_the_shape_of_a_manifest() {
         ("annotations", json!({"a": 1})),
     ] {
         let got = parse(&with(image(), field, value.clone()), None);
-        assert!(matches!(got, Err(ManifestError::Malformed(_))), "{field}={value}: {got:?}");
+        assert!(
+            matches!(got, Err(ManifestError::Malformed(_))),
+            "{field}={value}: {got:?}"
+        );
     }
     let twice = r#"{"schemaVersion":2,"config":{},"config":{}}"#;
     assert!(Manifest::parse(twice.as_bytes().into(), Some(OCI_MANIFEST)).is_err());
@@ -152,7 +251,12 @@ fn refuses_what_is_not_the_shape_of_a_manifest() {
 #[test]
 fn limits_size_and_depth() {
     let huge = Bytes::from(vec![b' '; MANIFEST_MAX_BYTES + 1]);
-    assert_eq!(Manifest::parse(huge, None), Err(ManifestError::TooLarge { got: MANIFEST_MAX_BYTES + 1 }));
+    assert_eq!(
+        Manifest::parse(huge, None),
+        Err(ManifestError::TooLarge {
+            got: MANIFEST_MAX_BYTES + 1
+        })
+    );
     let deep = "[".repeat(JSON_MAX_DEPTH + 1);
     assert_eq!(Manifest::parse(deep.into(), None), Err(ManifestError::TooDeep));
     let notes = json!({"a": "b".repeat(ANNOTATIONS_MAX_BYTES)});
@@ -191,7 +295,12 @@ fn the_artifact_type_falls_back_to_that_of_the_configuration() {
 
 #[test]
 fn only_oci_manifests_have_a_subject() {
-    for (value, has) in [(image(), true), (index(), true), (docker(), false), (list(), false)] {
+    for (value, has) in [
+        (image(), true),
+        (index(), true),
+        (docker(), false),
+        (list(), false),
+    ] {
         let value = with(value, "subject", descriptor(OCI_MANIFEST));
         assert_eq!(parse(&value, None).unwrap().subject().is_some(), has, "{value}");
     }
@@ -215,7 +324,11 @@ fn embedded_data_must_be_the_content() {
         ("!", 3, abc.as_str(), false),
     ] {
         let config = json!({"mediaType": OCI_CONFIG, "digest": digest, "size": size, "data": data});
-        assert_eq!(parse(&with(image(), "config", config), None).is_ok(), good, "{data} {size} {digest}");
+        assert_eq!(
+            parse(&with(image(), "config", config), None).is_ok(),
+            good,
+            "{data} {size} {digest}"
+        );
     }
 }
 
