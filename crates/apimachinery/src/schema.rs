@@ -20,6 +20,7 @@ mod kind;
 mod path;
 mod strategic;
 
+pub(crate) use self::definitions::LIST_META;
 pub use self::{
     check::{Mismatch, Report},
     compact::{Merge, Schema, Shape, StringFormat},
