@@ -56,7 +56,9 @@ impl Needs {
         match self {
             Self::Identity | Self::Catalog => None,
             Self::Pull(name) | Self::Push(name) | Self::CancelUpload(name) => Some(name),
-            Self::DeleteTag { name, .. } | Self::DeleteManifest { name, .. } | Self::DeleteBlob { name, .. } => Some(name),
+            Self::DeleteTag { name, .. }
+            | Self::DeleteManifest { name, .. }
+            | Self::DeleteBlob { name, .. } => Some(name),
         }
     }
 }
@@ -73,12 +75,18 @@ pub struct Caller {
 impl Caller {
     /// A caller called `name` in logs, with whatever the adapter wants to find again in [`Self::identity`].
     pub fn new<T: Any + Send + Sync>(name: impl Into<Arc<str>>, identity: T) -> Self {
-        Self { name: name.into(), identity: Arc::new(identity) }
+        Self {
+            name: name.into(),
+            identity: Arc::new(identity),
+        }
     }
 
     /// A caller whose identity is shared with a cache of the adapter.
     pub fn shared<T: Any + Send + Sync>(name: impl Into<Arc<str>>, identity: Arc<T>) -> Self {
-        Self { name: name.into(), identity }
+        Self {
+            name: name.into(),
+            identity,
+        }
     }
 
     /// The name for logs.
@@ -96,7 +104,9 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Caller")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

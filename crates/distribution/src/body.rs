@@ -39,7 +39,10 @@ enum Inner {
     Empty,
     Full(Bytes),
     File(Reader),
-    Stream { stream: BoxStream<'static, Result<Bytes, BodyError>>, remaining: u64 },
+    Stream {
+        stream: BoxStream<'static, Result<Bytes, BodyError>>,
+        remaining: u64,
+    },
 }
 
 impl Body {
@@ -52,19 +55,30 @@ impl Body {
     /// A body of these bytes.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::empty() } else { Self(Inner::Full(bytes)) }
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(Inner::Full(bytes))
+        }
     }
 
     /// A part of a file, read as it is sent.
     #[must_use]
     pub fn file(region: FileRegion) -> Self {
-        if region.len == 0 { Self::empty() } else { Self(Inner::File(Reader::new(region))) }
+        if region.len == 0 {
+            Self::empty()
+        } else {
+            Self(Inner::File(Reader::new(region)))
+        }
     }
 
     /// A stream of exactly `len` bytes; one that ends early fails the body.
     #[must_use]
     pub fn stream(stream: BoxStream<'static, Result<Bytes, BodyError>>, len: u64) -> Self {
-        Self(Inner::Stream { stream, remaining: len })
+        Self(Inner::Stream {
+            stream,
+            remaining: len,
+        })
     }
 
     /// The part of a file that is left to send, when the body is file-backed.
@@ -93,7 +107,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = match &mut self.0 {
             Inner::Empty => return Poll::Ready(None),
             Inner::Full(bytes) => {
@@ -146,7 +163,10 @@ struct Reader {
 
 impl Reader {
     const fn new(region: FileRegion) -> Self {
-        Self { region, pending: None }
+        Self {
+            region,
+            pending: None,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -168,7 +188,9 @@ impl Reader {
             }
         };
         match read {
-            Ok(bytes) if bytes.is_empty() => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()))),
+            Ok(bytes) if bytes.is_empty() => {
+                Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())))
+            }
             Ok(bytes) => {
                 self.region.offset += bytes.len() as u64;
                 self.region.len -= bytes.len() as u64;
@@ -182,8 +204,13 @@ impl Reader {
 /// Reads without waiting for a disk; none when the kernel would have to wait, or cannot tell.
 fn read_cached(region: &FileRegion, want: usize) -> Option<Bytes> {
     let mut buffer = BytesMut::zeroed(want);
-    let read =
-        rustix::io::preadv2(&region.file, &mut [IoSliceMut::new(&mut buffer)], region.offset, ReadWriteFlags::NOWAIT).ok()?;
+    let read = rustix::io::preadv2(
+        &region.file,
+        &mut [IoSliceMut::new(&mut buffer)],
+        region.offset,
+        ReadWriteFlags::NOWAIT,
+    )
+    .ok()?;
     if read == 0 {
         return None;
     }
@@ -215,10 +242,17 @@ mod tests {
         file.write_all(&content).unwrap();
         let file = Arc::new(file);
         for (offset, len) in [(0, 200_000), (0, 0), (1, 1), (65_535, 65_537), (199_999, 1)] {
-            let body = Body::file(FileRegion { file: Arc::clone(&file), offset, len });
+            let body = Body::file(FileRegion {
+                file: Arc::clone(&file),
+                offset,
+                len,
+            });
             assert_eq!(body.size_hint().exact(), Some(len), "{offset}+{len}");
             let sent = body.collect().await.unwrap().to_bytes();
-            assert!(sent == content[usize::try_from(offset).unwrap()..][..usize::try_from(len).unwrap()], "{offset}+{len}");
+            assert!(
+                sent == content[usize::try_from(offset).unwrap()..][..usize::try_from(len).unwrap()],
+                "{offset}+{len}"
+            );
         }
     }
 
@@ -226,16 +260,28 @@ mod tests {
     async fn a_file_that_shrank_fails_the_body() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"short").unwrap();
-        let body = Body::file(FileRegion { file: Arc::new(file), offset: 0, len: 10 });
+        let body = Body::file(FileRegion {
+            file: Arc::new(file),
+            offset: 0,
+            len: 10,
+        });
         assert!(body.collect().await.is_err());
     }
 
     #[tokio::test]
     async fn a_stream_is_as_long_as_announced() {
         let body = |parts: Vec<&'static [u8]>, len| {
-            Body::stream(stream::iter(parts).map(|part| Ok(Bytes::from_static(part))).boxed(), len)
+            Body::stream(
+                stream::iter(parts)
+                    .map(|part| Ok(Bytes::from_static(part)))
+                    .boxed(),
+                len,
+            )
         };
-        assert_eq!(body(vec![b"ab", b"c"], 3).collect().await.unwrap().to_bytes(), "abc");
+        assert_eq!(
+            body(vec![b"ab", b"c"], 3).collect().await.unwrap().to_bytes(),
+            "abc"
+        );
         assert!(body(vec![b"ab"], 3).collect().await.is_err(), "too short");
         assert!(body(vec![b"ab", b"cd"], 3).collect().await.is_err(), "too long");
     }

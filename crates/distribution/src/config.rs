@@ -93,7 +93,7 @@ impl Default for Config {
             purge: true,
             manifest_cache: limits::MANIFEST_CACHE,
             membership_age: limits::MEMBERSHIP_AGE,
-            catalog_limit: limits::PAGE_LIMIT,
+            catalog_limit: limits::CATALOG_LIMIT,
         }
     }
 }

@@ -9,20 +9,23 @@ pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
 /// Largest config blob that is read to be recorded with its manifest, in bytes.
 pub const CONFIG_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Most manifests an index may list, and most layers a manifest may have.
-pub const WIDTH_LIMIT: usize = 10_000;
+/// Indexes that are looked into to find how deep a pushed index is nested.
+pub const NESTED_INDEXES: usize = 1024;
 
-/// Deepest nesting of indexes that is looked into when a manifest is verified.
-pub const DEPTH_LIMIT: usize = 8;
+/// Blobs of a manifest that are looked up at once.
+pub const LOOKUPS: usize = 8;
 
 /// Largest page of tags or repositories.
-pub const PAGE_LIMIT: usize = 1000;
+pub const PAGE_LIMIT: usize = 10_000;
 
-/// Tags in one page when the client does not ask for a number.
-pub const TAG_PAGE: usize = 1000;
+/// Tags in one page when the client does not ask for a number. Many clients do not know pages.
+pub const TAG_PAGE: usize = PAGE_LIMIT;
 
 /// Repositories in one page when the client does not ask for a number.
 pub const CATALOG_PAGE: usize = 100;
+
+/// Largest page of repositories unless configured otherwise.
+pub const CATALOG_LIMIT: usize = 1000;
 
 /// Most referrers in one page.
 pub const REFERRER_PAGE: usize = 1000;
@@ -32,6 +35,9 @@ pub const REFERRER_BYTES: usize = MANIFEST_LIMIT - 64 * 1024;
 
 /// Most `tag` parameters of one manifest push.
 pub const TAG_PARAMETERS: usize = 64;
+
+/// How long a client may use a redirect to the object store.
+pub const SIGNED_URL_AGE: Duration = Duration::from_secs(20 * 60);
 
 /// Request bodies that are being received at once.
 pub const CONCURRENT_UPLOADS: usize = 256;
@@ -46,7 +52,10 @@ pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 pub const LIVE_SESSIONS: usize = 4096;
 
 /// Bytes that arrive before they are hashed and written together.
-pub const WRITE_BUFFER: usize = 256 * 1024;
+pub const WRITE_BUFFER: usize = 128 * 1024;
+
+/// Blobs up to this many bytes that arrive in one request are verified before anything is written, and are sent whole.
+pub const SMALL_BLOB: usize = 64 * 1024;
 
 /// Bytes between two hash states persisted with a session: what another replica hashes again at most.
 pub const CHECKPOINT: u64 = 16 * 1024 * 1024;

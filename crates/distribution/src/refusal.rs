@@ -30,12 +30,22 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a status, a code and a message.
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), detail: None, headers: Vec::new() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            detail: None,
+            headers: Vec::new(),
+        }
     }
 
     /// A refusal with the status that goes with its code.
     pub fn of(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message)
+        Self::new(
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
+            message,
+        )
     }
 
     /// The same with `detail` in its body.
@@ -114,8 +124,16 @@ mod tests {
             (None, None, json!({})),
             (None, Some(&id), json!({"detail": {"requestId": "r1"}})),
             (Some(json!({"a": 1})), None, json!({"detail": {"a": 1}})),
-            (Some(json!({"a": 1})), Some(&id), json!({"detail": {"a": 1, "requestId": "r1"}})),
-            (Some(json!(["a"])), Some(&id), json!({"detail": {"detail": ["a"], "requestId": "r1"}})),
+            (
+                Some(json!({"a": 1})),
+                Some(&id),
+                json!({"detail": {"a": 1, "requestId": "r1"}}),
+            ),
+            (
+                Some(json!(["a"])),
+                Some(&id),
+                json!({"detail": {"detail": ["a"], "requestId": "r1"}}),
+            ),
         ] {
             let mut refusal = Refusal::of(ErrorCode::NameUnknown, "no such repository").retry_after(3);
             refusal.detail = detail;

@@ -54,47 +54,93 @@ pub struct Pushed {
 #[async_trait]
 pub trait Repositories: Send + Sync + 'static {
     /// The digest `tag` points to now; none when the repository exists without such a tag.
-    async fn resolve_tag(&self, caller: &Caller, name: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Refusal>;
+    async fn resolve_tag(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, Refusal>;
 
     /// At most `limit` tags that sort after `after`.
-    async fn tags(&self, caller: &Caller, name: &RepositoryName, after: Option<&str>, limit: usize) -> Result<Names, Refusal>;
+    async fn tags(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Names, Refusal>;
 
     /// At most `limit` repositories that sort after `after`.
     async fn catalog(&self, caller: &Caller, after: Option<&str>, limit: usize) -> Result<Names, Refusal>;
 
     /// Whether a manifest belongs to the repository. Asked before the revision link in storage, on every read.
-    async fn holds_manifest(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal>;
+    async fn holds_manifest(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Membership, Refusal>;
 
     /// Whether a blob belongs to the repository. Asked before the layer link in storage, on every read.
-    async fn holds_blob(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal>;
+    async fn holds_blob(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Membership, Refusal>;
 
     /// Whether content belongs to the repository although no link in storage says so: asked when its bytes are in storage,
     /// [`Self::holds_manifest`] or [`Self::holds_blob`] said [`Membership::Unknown`] and there is no link.
-    async fn holds_unlinked(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal> {
+    async fn holds_unlinked(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, Refusal> {
         let _ = (caller, name, digest);
         Ok(false)
     }
 
     /// Whether anything may be pushed to the repository now: called when an upload starts or finishes, so that a missing
     /// project or a full quota is told before the bytes are sent. `size` is the size of the blob where it is known.
-    async fn admit_blob(&self, caller: &Caller, name: &RepositoryName, size: Option<u64>) -> Result<(), Refusal> {
+    async fn admit_blob(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        size: Option<u64>,
+    ) -> Result<(), Refusal> {
         let _ = (caller, name, size);
         Ok(())
     }
 
     /// Records a pushed manifest with its tags. When this returns, every later read of the tags finds the manifest. It
     /// runs before anything in storage makes the manifest visible: a refusal leaves only unreferenced bytes behind.
-    async fn record_manifest(&self, caller: &Caller, name: &RepositoryName, pushed: &Pushed) -> Result<(), Refusal>;
+    async fn record_manifest(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        pushed: &Pushed,
+    ) -> Result<(), Refusal>;
 
     /// Whether [`Self::record_manifest`] wants [`Pushed::config`].
     fn wants_config(&self) -> bool {
         true
     }
 
-    /// Removes a tag; `false` when there was none.
+    /// Whether [`Self::resolve_tag`] reads the tags kept in storage, so that writing those is what sets a tag.
+    fn tags_are_in_storage(&self) -> bool {
+        false
+    }
+
+    /// Removes a tag; `false` when there was none. Tags kept in storage are removed by the protocol itself.
     async fn delete_tag(&self, caller: &Caller, name: &RepositoryName, tag: &Tag) -> Result<bool, Refusal>;
 
     /// Removes a manifest and every tag that points to it; `false` when the adapter knew nothing of it, in which case
-    /// only the link in storage decides whether there was one.
-    async fn delete_manifest(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal>;
+    /// only what is in storage decides whether there was one. Links and tags in storage are removed by the protocol itself.
+    async fn delete_manifest(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, Refusal>;
 }

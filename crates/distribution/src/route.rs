@@ -85,7 +85,9 @@ pub enum Error {
 /// [`Error::NotFound`] outside the protocol, [`Error::NameInvalid`] for a known path of a malformed repository.
 pub fn parse(path: &str) -> Result<Route, Error> {
     let path: Cow<'_, str> = if path.contains('%') {
-        percent_decode_str(path).decode_utf8().map_err(|_| Error::NotFound)?
+        percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| Error::NotFound)?
     } else {
         Cow::Borrowed(path)
     };
@@ -99,8 +101,13 @@ pub fn parse(path: &str) -> Result<Route, Error> {
         _ => {}
     }
     // `uploads/` is the one route that ends in a slash; clients also leave it out.
-    if let Some(name) = rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads")) {
-        return Ok(Route::Uploads { name: repository(name)? });
+    if let Some(name) = rest
+        .strip_suffix("/blobs/uploads/")
+        .or_else(|| rest.strip_suffix("/blobs/uploads"))
+    {
+        return Ok(Route::Uploads {
+            name: repository(name)?,
+        });
     }
     let (before, last) = rest.rsplit_once('/').ok_or(Error::NotFound)?;
     let (before, word) = before.rsplit_once('/').ok_or(Error::NotFound)?;
@@ -108,20 +115,37 @@ pub fn parse(path: &str) -> Result<Route, Error> {
         return Err(Error::NotFound);
     }
     match word {
-        "tags" if last == "list" => Ok(Route::Tags { name: repository(before)? }),
-        "manifests" => Ok(Route::Manifest { name: repository(before)?, reference: last.to_owned() }),
-        "referrers" => Ok(Route::Referrers { name: repository(before)?, digest: last.to_owned() }),
-        "blobs" => Ok(Route::Blob { name: repository(before)?, digest: last.to_owned() }),
+        "tags" if last == "list" => Ok(Route::Tags {
+            name: repository(before)?,
+        }),
+        "manifests" => Ok(Route::Manifest {
+            name: repository(before)?,
+            reference: last.to_owned(),
+        }),
+        "referrers" => Ok(Route::Referrers {
+            name: repository(before)?,
+            digest: last.to_owned(),
+        }),
+        "blobs" => Ok(Route::Blob {
+            name: repository(before)?,
+            digest: last.to_owned(),
+        }),
         "uploads" => {
             let name = before.strip_suffix("/blobs").ok_or(Error::NotFound)?;
-            Ok(Route::Upload { name: repository(name)?, session: last.to_owned() })
+            Ok(Route::Upload {
+                name: repository(name)?,
+                session: last.to_owned(),
+            })
         }
         _ => Err(Error::NotFound),
     }
 }
 
 fn repository(name: &str) -> Result<RepositoryName, Error> {
-    name.parse().map_err(|source| Error::NameInvalid { name: name.to_owned(), source })
+    name.parse().map_err(|source| Error::NameInvalid {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 impl Route {
@@ -153,14 +177,21 @@ impl Route {
             Self::Tags { name } | Self::Referrers { name, .. } => Needs::Pull(name.clone()),
             Self::Manifest { name, reference } => match *method {
                 Method::PUT => Needs::Push(name.clone()),
-                Method::DELETE if is_digest(reference) => {
-                    Needs::DeleteManifest { name: name.clone(), digest: reference.clone() }
-                }
-                Method::DELETE => Needs::DeleteTag { name: name.clone(), tag: reference.clone() },
+                Method::DELETE if is_digest(reference) => Needs::DeleteManifest {
+                    name: name.clone(),
+                    digest: reference.clone(),
+                },
+                Method::DELETE => Needs::DeleteTag {
+                    name: name.clone(),
+                    tag: reference.clone(),
+                },
                 _ => Needs::Pull(name.clone()),
             },
             Self::Blob { name, digest } => match *method {
-                Method::DELETE => Needs::DeleteBlob { name: name.clone(), digest: digest.clone() },
+                Method::DELETE => Needs::DeleteBlob {
+                    name: name.clone(),
+                    digest: digest.clone(),
+                },
                 _ => Needs::Pull(name.clone()),
             },
             Self::Uploads { name } => Needs::Push(name.clone()),
@@ -190,9 +221,24 @@ mod tests {
 
     #[test]
     fn paths() {
-        let manifest = |n: &str, r: &str| Ok(Route::Manifest { name: name(n), reference: r.to_owned() });
-        let blob = |n: &str, d: &str| Ok(Route::Blob { name: name(n), digest: d.to_owned() });
-        let upload = |n: &str, s: &str| Ok(Route::Upload { name: name(n), session: s.to_owned() });
+        let manifest = |n: &str, r: &str| {
+            Ok(Route::Manifest {
+                name: name(n),
+                reference: r.to_owned(),
+            })
+        };
+        let blob = |n: &str, d: &str| {
+            Ok(Route::Blob {
+                name: name(n),
+                digest: d.to_owned(),
+            })
+        };
+        let upload = |n: &str, s: &str| {
+            Ok(Route::Upload {
+                name: name(n),
+                session: s.to_owned(),
+            })
+        };
         let uploads = |n: &str| Ok(Route::Uploads { name: name(n) });
         let tags = |n: &str| Ok(Route::Tags { name: name(n) });
         for (path, want) in [
@@ -215,9 +261,15 @@ mod tests {
             ("/v2/tags/tags/list", tags("tags")),
             ("/v2/a/b/c/d/manifests/v1", manifest("a/b/c/d", "v1")),
             ("/v2/manifests/manifests/v1", manifest("manifests", "v1")),
-            ("/v2/manifests/manifests/manifests", manifest("manifests", "manifests")),
+            (
+                "/v2/manifests/manifests/manifests",
+                manifest("manifests", "manifests"),
+            ),
             ("/v2/a/manifests/b/manifests/v1", manifest("a/manifests/b", "v1")),
-            ("/v2/a/blobs/uploads/manifests/v1", manifest("a/blobs/uploads", "v1")),
+            (
+                "/v2/a/blobs/uploads/manifests/v1",
+                manifest("a/blobs/uploads", "v1"),
+            ),
             ("/v2/a/manifests/sha256:zz", manifest("a", "sha256:zz")),
             ("/v2/a/manifests/sha256%3Azz", manifest("a", "sha256:zz")),
             ("/v2/a/manifests/.BAD", manifest("a", ".BAD")),
@@ -225,7 +277,10 @@ mod tests {
             ("/v2/manifests/v1", Err(Error::NotFound)),
             ("/v2/a/blobs/sha256:ab", blob("a", "sha256:ab")),
             ("/v2/blobs/blobs/sha256:ab", blob("blobs", "sha256:ab")),
-            ("/v2/a/blobs/uploads/blobs/sha256:ab", blob("a/blobs/uploads", "sha256:ab")),
+            (
+                "/v2/a/blobs/uploads/blobs/sha256:ab",
+                blob("a/blobs/uploads", "sha256:ab"),
+            ),
             ("/v2/a/blobs/uploads/", uploads("a")),
             ("/v2/a/blobs/uploads", uploads("a")),
             ("/v2/blobs/uploads/", Err(Error::NotFound)),
@@ -234,7 +289,13 @@ mod tests {
             ("/v2/a/blobs/uploads/1-2_3.=", upload("a", "1-2_3.=")),
             ("/v2/blobs/uploads/x", Err(Error::NotFound)),
             ("/v2/a/uploads/x", Err(Error::NotFound)),
-            ("/v2/a/referrers/sha256:ab", Ok(Route::Referrers { name: name("a"), digest: "sha256:ab".to_owned() })),
+            (
+                "/v2/a/referrers/sha256:ab",
+                Ok(Route::Referrers {
+                    name: name("a"),
+                    digest: "sha256:ab".to_owned(),
+                }),
+            ),
             ("/v2/a/%ff/manifests/v1", Err(Error::NotFound)),
         ] {
             assert_eq!(parse(path), want, "{path}");
@@ -243,8 +304,18 @@ mod tests {
 
     #[test]
     fn malformed_names() {
-        for path in ["/v2/Team/tags/list", "/v2/a//b/manifests/v1", "/v2/-a/blobs/uploads/", "/v2/a_/blobs/sha256:a", "/v2/../blobs/x"] {
-            assert!(matches!(parse(path), Err(Error::NameInvalid { .. })), "{path}: {:?}", parse(path));
+        for path in [
+            "/v2/Team/tags/list",
+            "/v2/a//b/manifests/v1",
+            "/v2/-a/blobs/uploads/",
+            "/v2/a_/blobs/sha256:a",
+            "/v2/../blobs/x",
+        ] {
+            assert!(
+                matches!(parse(path), Err(Error::NameInvalid { .. })),
+                "{path}: {:?}",
+                parse(path)
+            );
         }
     }
 
@@ -261,9 +332,15 @@ mod tests {
             ("/v2/a/blobs/uploads/x", "GET HEAD PUT PATCH DELETE"),
         ] {
             let route = parse(path).unwrap();
-            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get"] {
+            for method in [
+                "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get",
+            ] {
                 let want = allowed.split(' ').any(|m| m == method);
-                assert_eq!(route.allows(&Method::from_bytes(method.as_bytes()).unwrap()), want, "{method} {path}");
+                assert_eq!(
+                    route.allows(&Method::from_bytes(method.as_bytes()).unwrap()),
+                    want,
+                    "{method} {path}"
+                );
             }
         }
     }
@@ -279,10 +356,31 @@ mod tests {
             ("HEAD", "/v2/a/manifests/x", Needs::Pull(a())),
             ("PUT", "/v2/a/manifests/x", Needs::Push(a())),
             ("OPTIONS", "/v2/a/manifests/x", Needs::Pull(a())),
-            ("DELETE", "/v2/a/manifests/x", Needs::DeleteTag { name: a(), tag: text("x") }),
-            ("DELETE", "/v2/a/manifests/sha256:x", Needs::DeleteManifest { name: a(), digest: text("sha256:x") }),
+            (
+                "DELETE",
+                "/v2/a/manifests/x",
+                Needs::DeleteTag {
+                    name: a(),
+                    tag: text("x"),
+                },
+            ),
+            (
+                "DELETE",
+                "/v2/a/manifests/sha256:x",
+                Needs::DeleteManifest {
+                    name: a(),
+                    digest: text("sha256:x"),
+                },
+            ),
             ("GET", "/v2/a/blobs/x", Needs::Pull(a())),
-            ("DELETE", "/v2/a/blobs/x", Needs::DeleteBlob { name: a(), digest: text("x") }),
+            (
+                "DELETE",
+                "/v2/a/blobs/x",
+                Needs::DeleteBlob {
+                    name: a(),
+                    digest: text("x"),
+                },
+            ),
             ("POST", "/v2/a/blobs/uploads/", Needs::Push(a())),
             ("GET", "/v2/a/blobs/uploads/x", Needs::Pull(a())),
             ("PATCH", "/v2/a/blobs/uploads/x", Needs::Push(a())),
@@ -291,7 +389,11 @@ mod tests {
             ("GET", "/v2/a/referrers/x", Needs::Pull(a())),
         ] {
             let route = parse(path).unwrap();
-            assert_eq!(route.needs(&Method::from_bytes(method.as_bytes()).unwrap()), want, "{method} {path}");
+            assert_eq!(
+                route.needs(&Method::from_bytes(method.as_bytes()).unwrap()),
+                want,
+                "{method} {path}"
+            );
         }
     }
 

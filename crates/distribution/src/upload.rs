@@ -1,0 +1,201 @@
+//! Upload sessions: bytes arriving for a blob that has no digest yet.
+//!
+//! All state lives under `_uploads/<id>` in storage, so any replica may go on with a session, as may docker-registry.
+//! Memory only spares this process from hashing again what it hashed a moment ago.
+
+mod finish;
+mod id;
+mod receive;
+mod session;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_blobs::{self as blobs, Step};
+use berth_oci::digest::DigestError;
+use berth_oci::{Algorithm, RepositoryName};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+pub use self::id::SessionId;
+use self::session::Table;
+pub(crate) use self::{
+    receive::{Claim, RequestBody},
+    session::Session,
+    token::{Signer, State},
+};
+use crate::body::BodyError;
+use crate::mismatch::Mismatch;
+use crate::store::Store;
+use crate::{Config, Refusal, Repositories, layout, limits};
+
+/// Why an upload cannot go on as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no upload session {session}; start a new one")]
+    SessionUnknown { session: String },
+    #[error("the state in the URL belongs to another upload session")]
+    SessionForeign,
+    #[error(
+        "another request is writing to upload session {session}; wait for its end and ask for the status"
+    )]
+    Busy { session: SessionId },
+    #[error("the chunk starts at byte {got}, but the session holds {held} bytes; continue from there")]
+    OutOfOrder { got: u64, held: u64 },
+    #[error("\"{text}\" is not a range of the form <start>-<end>; the session holds {held} bytes")]
+    RangeMalformed { text: String, held: u64 },
+    #[error("Content-Range declares {declared} bytes, but {got} were sent")]
+    LengthMismatch { declared: u64, got: u64 },
+    #[error("the request names no digest; add ?digest=<digest> to close the upload")]
+    DigestMissing,
+    #[error("\"{text}\" is not a digest: {source}")]
+    DigestMalformed { text: String, source: DigestError },
+    #[error("\"{text}\" is not a digest algorithm of this registry; use sha256 or sha512")]
+    AlgorithmUnknown { text: String },
+    #[error("{0}; upload it again")]
+    DigestMismatch(Box<Mismatch>),
+    #[error("too many uploads are in progress; try again")]
+    TooMany,
+    #[error("no byte arrived for {} s; the session is kept, continue it", .after.as_secs())]
+    Idle { after: Duration },
+    #[error("the request body ended early: {0}")]
+    Body(BodyError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Store(#[from] blobs::Error),
+}
+
+impl Error {
+    /// What the session holds, for the errors a client recovers from by continuing there.
+    pub(crate) fn held(&self) -> Option<u64> {
+        match self {
+            Self::OutOfOrder { held, .. } | Self::RangeMalformed { held, .. } => Some(*held),
+            Self::SessionUnknown { .. }
+            | Self::SessionForeign
+            | Self::Busy { .. }
+            | Self::LengthMismatch { .. }
+            | Self::DigestMissing
+            | Self::DigestMalformed { .. }
+            | Self::AlgorithmUnknown { .. }
+            | Self::DigestMismatch(_)
+            | Self::TooMany
+            | Self::Idle { .. }
+            | Self::Body(_)
+            | Self::Refused(_)
+            | Self::Store(_) => None,
+        }
+    }
+}
+
+/// The upload sessions of all repositories.
+pub(crate) struct Uploads {
+    store: Arc<Store>,
+    repositories: Arc<dyn Repositories>,
+    live: Table,
+    slots: Semaphore,
+    queue: Duration,
+    idle: Duration,
+}
+
+impl Uploads {
+    pub(crate) fn new(store: Arc<Store>, repositories: Arc<dyn Repositories>, config: &Config) -> Self {
+        Self {
+            store,
+            repositories,
+            live: Table::new(limits::LIVE_SESSIONS),
+            slots: Semaphore::new(config.concurrent_uploads.clamp(1, Semaphore::MAX_PERMITS)),
+            queue: config.upload_queue,
+            idle: config.idle_limit,
+        }
+    }
+
+    /// Starts a session.
+    pub(crate) async fn start(
+        &self,
+        name: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<Arc<Session>, Error> {
+        let session = Arc::new(Session::new(name.clone(), algorithm));
+        // Losing this note in a power failure only makes a client start again.
+        let note = Step::Stash {
+            path: layout::upload_started(name, session.id()),
+            bytes: session.started_at().to_owned().into(),
+        };
+        self.store.driver().commit(vec![note]).await?;
+        self.live.insert(&session);
+        Ok(session)
+    }
+
+    /// The session with this id, from memory or from storage.
+    pub(crate) async fn find(&self, name: &RepositoryName, id: &str) -> Result<Arc<Session>, Error> {
+        let unknown = || Error::SessionUnknown {
+            session: id.chars().take(64).collect(),
+        };
+        let id: SessionId = id.parse().map_err(|_| unknown())?;
+        if let Some(session) = self.live.get(&id) {
+            return if session.name() == name {
+                Ok(session)
+            } else {
+                Err(unknown())
+            };
+        }
+        let started = self
+            .store
+            .driver()
+            .read(&layout::upload_started(name, &id))
+            .await?
+            .ok_or_else(unknown)?;
+        let started = String::from_utf8_lossy(&started).trim().to_owned();
+        Ok(self
+            .live
+            .insert(&Arc::new(Session::resumed(name.clone(), id, started))))
+    }
+
+    /// The length of a session, in bytes, as storage has it: another replica may have written meanwhile.
+    pub(crate) async fn held(&self, session: &Session) -> Result<u64, Error> {
+        let (name, id) = (session.name(), session.id());
+        if let Some(stat) = self.store.driver().stat(&layout::upload_data(name, id)).await? {
+            return Ok(stat.size);
+        }
+        if self
+            .store
+            .driver()
+            .stat(&layout::upload_started(name, id))
+            .await?
+            .is_some()
+        {
+            return Ok(0);
+        }
+        self.live.remove(id);
+        Err(Error::SessionUnknown {
+            session: id.to_string(),
+        })
+    }
+
+    /// Cancels a session and removes its bytes.
+    pub(crate) async fn cancel(&self, session: &Session) -> Result<(), Error> {
+        let mut progress = session.lock()?;
+        self.held(session).await?;
+        progress.forget();
+        self.discard(session).await
+    }
+
+    /// Removes what a session has in storage and in memory.
+    async fn discard(&self, session: &Session) -> Result<(), Error> {
+        self.live.remove(session.id());
+        self.store
+            .driver()
+            .delete_tree(&layout::upload(session.name(), session.id()))
+            .await?;
+        Ok(())
+    }
+
+    /// A turn to receive a request body.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        match tokio::time::timeout(self.queue, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) | Err(_) => Err(Error::TooMany),
+        }
+    }
+}

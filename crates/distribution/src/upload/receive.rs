@@ -1,0 +1,394 @@
+//! Bytes on their way from a client into a session.
+
+use std::time::Duration;
+
+use berth_blobs::{self as blobs, Append, Step};
+use berth_oci::{Algorithm, ContentRange, Hasher};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use super::session::{Progress, Session};
+use super::{Error, Uploads};
+use crate::body::BodyError;
+use crate::{layout, limits};
+
+/// The body of a request.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Hash states looked at when a session is resumed. docker-registry writes one for every request.
+const STATES: usize = 1000;
+
+/// Where the client believes its bytes belong.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Claim {
+    /// The length of the session according to the signed state in the URL.
+    pub(crate) offset: Option<u64>,
+    /// The value of `Content-Range`.
+    pub(crate) range: Option<String>,
+    /// The value of `Content-Length`.
+    pub(crate) length: Option<u64>,
+}
+
+impl Claim {
+    /// Checks the claim against the length of the session.
+    ///
+    /// Spec: OCI distribution, "Pushing a blob in chunks".
+    pub(super) fn check(&self, held: u64) -> Result<(), Error> {
+        if let Some(text) = &self.range {
+            let range: ContentRange = text.parse().map_err(|_| Error::RangeMalformed {
+                text: text.chars().take(64).collect(),
+                held,
+            })?;
+            if range.start() != held {
+                return Err(Error::OutOfOrder {
+                    got: range.start(),
+                    held,
+                });
+            }
+            if let Some(got) = self.length
+                && got != range.len()
+            {
+                return Err(Error::LengthMismatch {
+                    declared: range.len(),
+                    got,
+                });
+            }
+        }
+        match self.offset {
+            Some(got) if got != held => Err(Error::OutOfOrder { got, held }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Checks the claim against the number of bytes that came.
+    fn check_received(&self, got: u64) -> Result<(), Error> {
+        match self
+            .range
+            .as_ref()
+            .and_then(|text| text.parse::<ContentRange>().ok())
+        {
+            Some(range) if range.len() != got => Err(Error::LengthMismatch {
+                declared: range.len(),
+                got,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Reads a request body, no slower than the limit allows.
+pub(super) struct Incoming {
+    body: RequestBody,
+    idle: Duration,
+}
+
+impl Incoming {
+    pub(super) const fn new(body: RequestBody, idle: Duration) -> Self {
+        Self { body, idle }
+    }
+
+    /// The next bytes; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.body.frame())
+                .await
+                .map_err(|_| Error::Idle { after: self.idle })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Error::Body(error)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => return Ok(Some(bytes)),
+                    // Trailers say nothing about a blob.
+                    Ok(_) | Err(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Everything up to the end of the body, or a little more than `limit` bytes of it; and whether that was the end.
+    pub(super) async fn prefix(&mut self, limit: usize) -> Result<(Bytes, bool), Error> {
+        let Some(first) = self.next().await? else {
+            return Ok((Bytes::new(), true));
+        };
+        if first.len() > limit {
+            return Ok((first, false));
+        }
+        let Some(second) = self.next().await? else {
+            return Ok((first, true));
+        };
+        let mut all = BytesMut::with_capacity(limit);
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        while all.len() <= limit {
+            match self.next().await? {
+                Some(bytes) => all.extend_from_slice(&bytes),
+                None => return Ok((all.freeze(), true)),
+            }
+        }
+        Ok((all.freeze(), false))
+    }
+}
+
+/// Hashes and writes what arrives, in pieces that are worth a write.
+pub(super) struct Sink {
+    writer: Box<dyn Append>,
+    hasher: Hasher,
+    buffer: BytesMut,
+}
+
+impl Sink {
+    pub(super) fn new(writer: Box<dyn Append>, hasher: Hasher) -> Self {
+        Self {
+            writer,
+            hasher,
+            buffer: BytesMut::new(),
+        }
+    }
+
+    pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if self.buffer.is_empty() && bytes.len() >= limits::WRITE_BUFFER / 2 {
+            return self.write(bytes).await;
+        }
+        self.buffer.extend_from_slice(&bytes);
+        if self.buffer.len() >= limits::WRITE_BUFFER {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.buffer.split().freeze();
+        self.write(bytes).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.hasher.update(&bytes);
+        Ok(self.writer.write(bytes).await?)
+    }
+
+    /// Takes everything a body has. What came before an error is flushed, too.
+    pub(super) async fn fill(&mut self, body: &mut Incoming) -> Result<(), Error> {
+        let ended = loop {
+            match body.next().await {
+                Ok(Some(bytes)) => self.push(bytes).await?,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.flush().await?;
+        ended
+    }
+
+    pub(super) fn into_parts(self) -> (Box<dyn Append>, Hasher) {
+        (self.writer, self.hasher)
+    }
+}
+
+impl Uploads {
+    /// Appends a body to a session and returns the session's new length, in bytes. What arrives before an error stays.
+    ///
+    /// Spec: OCI distribution, "Pushing a blob in chunks" (end-5); Docker registry API, streamed upload.
+    pub(crate) async fn append(
+        &self,
+        session: &Session,
+        claim: &Claim,
+        body: RequestBody,
+    ) -> Result<u64, Error> {
+        let mut progress = session.lock()?;
+        let sink = self
+            .sink(session, &mut progress, session.algorithm(), claim)
+            .await?;
+        let _slot = self.slot().await?;
+        let begin = sink.writer.length();
+        let mut sink = sink;
+        let filled = sink.fill(&mut Incoming::new(body, self.idle)).await;
+        if let Err(Error::Store(error)) = filled {
+            return Err(Error::Store(error));
+        }
+        let held = self.rest(session, &mut progress, sink).await?;
+        filled?;
+        claim.check_received(held - begin)?;
+        Ok(held)
+    }
+
+    /// A sink at the end of the session, once the claim was found right.
+    pub(super) async fn sink(
+        &self,
+        session: &Session,
+        progress: &mut Progress,
+        algorithm: Algorithm,
+        claim: &Claim,
+    ) -> Result<Sink, Error> {
+        let path = layout::upload_data(session.name(), session.id());
+        let mut again = true;
+        loop {
+            let hasher = match progress.hasher.take() {
+                Some(hasher) if hasher.algorithm() == algorithm => hasher,
+                Some(_) | None => self.rehash(session, progress, algorithm).await?,
+            };
+            let held = hasher.length();
+            if let Err(error) = claim.check(held) {
+                // The claim may be right and memory old: another replica may have taken bytes since.
+                if again && self.held(session).await? != held {
+                    again = false;
+                    continue;
+                }
+                progress.hasher = Some(hasher);
+                return Err(error);
+            }
+            match self.store.driver().append(&path, held).await {
+                Ok(writer) => return Ok(Sink::new(writer, hasher)),
+                Err(blobs::Error::Offset { .. } | blobs::Error::NotFound { .. }) if again => again = false,
+                Err(blobs::Error::NotFound { .. }) => {
+                    return Err(Error::SessionUnknown {
+                        session: session.id().to_string(),
+                    });
+                }
+                Err(blobs::Error::Locked { .. } | blobs::Error::Offset { .. }) => {
+                    return Err(Error::Busy {
+                        session: session.id().clone(),
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends a request that does not close its session. The hash state goes to storage when enough bytes came since the
+    /// last one; only then the bytes it covers have to be durable.
+    async fn rest(&self, session: &Session, progress: &mut Progress, sink: Sink) -> Result<u64, Error> {
+        let (writer, hasher) = sink.into_parts();
+        let held = hasher.length();
+        if held - progress.checkpoint.min(held) < limits::CHECKPOINT {
+            writer.close(Vec::new()).await?;
+        } else {
+            let path = layout::hash_state(session.name(), session.id(), hasher.algorithm(), held);
+            writer
+                .close(vec![Step::Stash {
+                    path,
+                    bytes: hasher.state().into(),
+                }])
+                .await?;
+            progress.checkpoint = held;
+        }
+        progress.hasher = Some(hasher);
+        Ok(held)
+    }
+
+    /// A hasher over everything a session has in storage: from the latest hash state there, and the bytes after it.
+    async fn rehash(
+        &self,
+        session: &Session,
+        progress: &mut Progress,
+        algorithm: Algorithm,
+    ) -> Result<Hasher, Error> {
+        let held = self.held(session).await?;
+        let mut hasher = self
+            .hash_state(session, algorithm, held)
+            .await?
+            .unwrap_or_else(|| Hasher::new(algorithm));
+        progress.checkpoint = hasher.length();
+        if hasher.length() == held {
+            return Ok(hasher);
+        }
+        let path = layout::upload_data(session.name(), session.id());
+        let unknown = || Error::SessionUnknown {
+            session: session.id().to_string(),
+        };
+        let source = self.store.driver().open(&path).await?.ok_or_else(unknown)?;
+        let mut bytes = source.stream(hasher.length()..held);
+        while let Some(bytes) = bytes.next().await {
+            hasher.update(&bytes?);
+        }
+        Ok(hasher)
+    }
+
+    /// The latest usable hash state in storage of at most `held` bytes.
+    async fn hash_state(
+        &self,
+        session: &Session,
+        algorithm: Algorithm,
+        held: u64,
+    ) -> Result<Option<Hasher>, Error> {
+        if held == 0 {
+            return Ok(None);
+        }
+        let (name, id) = (session.name(), session.id());
+        let listing = self
+            .store
+            .driver()
+            .list(&layout::hash_states(name, id, algorithm), None, STATES)
+            .await?;
+        let mut offsets: Vec<u64> = listing
+            .entries
+            .iter()
+            .filter_map(|entry| entry.name.parse().ok())
+            .collect();
+        offsets.sort_unstable_by(|a, b| b.cmp(a));
+        for offset in offsets
+            .into_iter()
+            .filter(|offset| (1..=held).contains(offset))
+            .take(3)
+        {
+            let path = layout::hash_state(name, id, algorithm, offset);
+            let Some(state) = self.store.driver().read(&path).await? else {
+                continue;
+            };
+            // A state may be cut off by a crash; the one before it serves as well.
+            if let Ok(hasher) = Hasher::resume(algorithm, &state)
+                && hasher.length() == offset
+            {
+                return Ok(Some(hasher));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims() {
+        for (range, length, offset, held, want) in [
+            (None, None, None, 0, None),
+            (Some("0-9"), Some(10), None, 0, None),
+            (Some("0-9"), None, None, 0, None),
+            (Some("10-19"), Some(10), Some(10), 10, None),
+            (Some("10-19"), Some(10), None, 0, Some("chunk starts at byte 10")),
+            (Some("0-9"), Some(10), None, 10, Some("chunk starts at byte 0")),
+            (Some("0-9"), Some(9), None, 0, Some("declares 10 bytes, but 9")),
+            (Some("9-0"), Some(9), None, 0, Some("not a range")),
+            (Some("x"), Some(9), None, 0, Some("not a range")),
+            (Some(""), None, None, 0, Some("not a range")),
+            (None, None, Some(5), 5, None),
+            (
+                None,
+                None,
+                Some(0),
+                5,
+                Some("starts at byte 0, but the session holds 5"),
+            ),
+        ] {
+            let claim = Claim {
+                offset,
+                range: range.map(str::to_owned),
+                length,
+            };
+            let got = claim.check(held).err().map(|error| error.to_string());
+            match want {
+                None => assert_eq!(got, None, "{claim:?} {held}"),
+                Some(want) => assert!(
+                    got.clone().is_some_and(|got| got.contains(want)),
+                    "{claim:?} {held}: {got:?}"
+                ),
+            }
+        }
+    }
+}
