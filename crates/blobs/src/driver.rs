@@ -156,6 +156,11 @@ pub trait Append: Send + Sync {
     ///
     /// If the bytes cannot be made durable, the storage has lost track of them and the object is removed.
     async fn close(self: Box<Self>, then: Vec<Step>) -> Result<u64>;
+
+    /// Writes what is still on its way, takes `then`, and lets other writers in, without making the bytes durable: a power
+    /// failure may take them, or leave others in their place. Nothing may be noted down about them that outlives one, such as
+    /// a hash state. Returns the length of the object, in bytes.
+    async fn release(self: Box<Self>, then: Vec<Step>) -> Result<u64>;
 }
 
 /// Length and age of an object.

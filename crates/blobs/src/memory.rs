@@ -227,6 +227,10 @@ impl Append for Writer {
         self.driver.commit(then).await?;
         Ok(self.length)
     }
+
+    async fn release(self: Box<Self>, then: Vec<Step>) -> Result<u64> {
+        self.close(then).await
+    }
 }
 
 impl Drop for Writer {

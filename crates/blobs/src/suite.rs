@@ -33,6 +33,7 @@ macro_rules! suite {
             only_small_objects_are_read_whole
             lists_are_sorted_and_paged
             an_object_grows_by_appending
+            a_released_object_can_be_appended_to
             an_append_must_begin_at_the_end
             only_one_writer_at_a_time
             a_dropped_writer_leaves_a_prefix
@@ -320,6 +321,27 @@ pub async fn an_object_grows_by_appending(driver: Subject) {
     }
     assert_eq!(offset, whole.len());
     assert_eq!(content(&driver, "/s/data").await.unwrap(), whole);
+}
+
+/// [`Append::release`].
+pub async fn a_released_object_can_be_appended_to(driver: Subject) {
+    let mut writer = driver.append(&path("/s/data"), 0).await.unwrap();
+    writer.write("abc".into()).await.unwrap();
+    let stash = Step::Stash {
+        path: path("/s/note"),
+        bytes: "x".into(),
+    };
+    assert_eq!(writer.release(vec![stash]).await.unwrap(), 3);
+    assert_eq!(driver.read(&path("/s/note")).await.unwrap().unwrap(), "x");
+    let publish = Step::Publish {
+        from: path("/s/data"),
+        to: path("/b/data"),
+    };
+    assert_eq!(
+        write(&driver, "/s/data", 3, &"def".into(), vec![publish]).await,
+        6
+    );
+    assert_eq!(content(&driver, "/b/data").await.unwrap(), "abcdef");
 }
 
 /// [`Error::Offset`] and [`Error::NotFound`].

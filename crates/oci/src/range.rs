@@ -15,7 +15,7 @@ pub enum Selection {
     Whole,
     /// These bytes with status 206. Never empty.
     Part(Range<u64>),
-    /// Nothing, with status 416: no range lies within the content.
+    /// Nothing, with status 416: no range lies within the content, or one ends before it begins.
     Unsatisfiable,
 }
 
@@ -84,8 +84,9 @@ fn resolve(spec: &str, size: u64) -> Option<Option<Range<u64>>> {
         size
     } else {
         let last = number(last)?;
+        // RFC 9110 leaves it open whether an inverted range is ignored or refused. Refused, a client learns of its mistake.
         if last < first {
-            return None;
+            return Some(None);
         }
         last.saturating_add(1).min(size)
     };
@@ -116,7 +117,8 @@ mod tests {
             ("bytes=-0", 100, Unsatisfiable),
             ("bytes=0-", 0, Unsatisfiable),
             ("bytes=-5", 0, Unsatisfiable),
-            ("bytes=5-2", 100, Whole),
+            ("bytes=5-2", 100, Unsatisfiable),
+            ("bytes=500-0", 1000, Unsatisfiable),
             ("bytes=", 100, Whole),
             ("bytes", 100, Whole),
             ("bytes=a-b", 100, Whole),

@@ -125,11 +125,16 @@ impl Root {
         if !self.inline {
             return None;
         }
-        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        // Without `NONBLOCK` a fifo would make us wait for its writer; `PATH` waits for nobody and stands alone.
+        let more = if flags.contains(OFlags::PATH) {
+            OFlags::CLOEXEC
+        } else {
+            OFlags::CLOEXEC | OFlags::NONBLOCK
+        };
         let opened = rustix::fs::openat2(
             &self.directory,
             path.relative(),
-            flags,
+            flags | more,
             Mode::empty(),
             ResolveFlags::CACHED,
         );

@@ -1,6 +1,10 @@
 //! Listing and deleting directories.
 
-use std::{collections::BTreeSet, ffi::CStr, os::fd::OwnedFd};
+use std::{
+    collections::BTreeSet,
+    ffi::CStr,
+    os::fd::{BorrowedFd, OwnedFd},
+};
 
 use rustix::{
     fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags},
@@ -87,8 +91,9 @@ pub(super) fn delete(root: &Root, path: &BlobPath) -> Result<bool> {
     let failed = |errno| Error::system("delete", path, errno);
     match rustix::fs::openat(root.fd(), path.relative(), OPEN, Mode::empty()) {
         Ok(directory) => {
+            let mut directory = Dir::new(directory).map_err(failed)?;
             for _ in 0..PASSES {
-                empty(&directory, 0).map_err(failed)?;
+                empty(&mut directory, 0).map_err(failed)?;
                 match rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::REMOVEDIR) {
                     Ok(()) | Err(Errno::NOENT) => {
                         root.unsynced().forget_below(path);
@@ -117,19 +122,21 @@ pub(super) fn delete(root: &Root, path: &BlobPath) -> Result<bool> {
 /// Deepest directory that is entered: more than any path has components.
 const DEPTH_MAX: usize = crate::path::PATH_MAX_BYTES / 2;
 
-fn empty(directory: &OwnedFd, depth: usize) -> rustix::io::Result<()> {
+fn empty(directory: &mut Dir, depth: usize) -> rustix::io::Result<()> {
     if depth > DEPTH_MAX {
         return Err(Errno::NAMETOOLONG);
     }
     loop {
         // Names are collected first, because a directory that shrinks while it is read may skip some.
         let mut batch = Vec::new();
-        for entry in Dir::read_from(directory)?.take(BATCH) {
+        directory.rewind();
+        for entry in directory.by_ref().take(BATCH) {
             let entry = entry?;
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 batch.push(entry);
             }
         }
+        let directory = directory.fd()?;
         let mut progress = false;
         for entry in &batch {
             let name = entry.file_name();
@@ -154,15 +161,15 @@ fn empty(directory: &OwnedFd, depth: usize) -> rustix::io::Result<()> {
     }
 }
 
-fn is_directory(directory: &OwnedFd, name: &CStr) -> bool {
+fn is_directory(directory: BorrowedFd<'_>, name: &CStr) -> bool {
     rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// Whether the directory is gone now.
-fn remove_directory(above: &OwnedFd, name: &CStr, depth: usize) -> rustix::io::Result<bool> {
+fn remove_directory(above: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<bool> {
     match rustix::fs::openat(above, name, OPEN, Mode::empty()) {
-        Ok(directory) => empty(&directory, depth + 1)?,
+        Ok(directory) => empty(&mut Dir::new(directory)?, depth + 1)?,
         Err(Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno),
     }

@@ -102,6 +102,29 @@ impl Writer {
         }
     }
 
+    async fn end(mut self: Box<Self>, then: Vec<Step>, durable: bool) -> Result<u64> {
+        self.settle().await?;
+        let (bytes, offset) = self.take_gathered();
+        let length = self.offset;
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        let driver = self.driver.clone();
+        // The work keeps the file, and with it the lock, until the last step is taken.
+        drop(self);
+        driver
+            .run(move |root| {
+                write_at(&file, bytes, offset, &path)?;
+                if durable && let Err(errno) = rustix::fs::fdatasync(&*file) {
+                    // The kernel reports a lost page once and then takes it for clean. Nothing may be built on this file.
+                    let _ = rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::empty());
+                    return Err(Error::system("sync", &path, errno));
+                }
+                commit::apply(root, then, durable.then_some(&path))?;
+                drop(file);
+                Ok(length)
+            })
+            .await
+    }
+
     /// The gathered bytes and where they go.
     fn take_gathered(&mut self) -> (Vec<Bytes>, u64) {
         let offset = self.offset;
@@ -138,27 +161,12 @@ impl Append for Writer {
         Ok(())
     }
 
-    async fn close(mut self: Box<Self>, then: Vec<Step>) -> Result<u64> {
-        self.settle().await?;
-        let (bytes, offset) = self.take_gathered();
-        let length = self.offset;
-        let (file, path) = (Arc::clone(&self.file), self.path.clone());
-        let driver = self.driver.clone();
-        // The work keeps the file, and with it the lock, until the last step is taken.
-        drop(self);
-        driver
-            .run(move |root| {
-                write_at(&file, bytes, offset, &path)?;
-                if let Err(errno) = rustix::fs::fdatasync(&*file) {
-                    // The kernel reports a lost page once and then takes it for clean. Nothing may be built on this file.
-                    let _ = rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::empty());
-                    return Err(Error::system("sync", &path, errno));
-                }
-                commit::apply(root, then, Some(&path))?;
-                drop(file);
-                Ok(length)
-            })
-            .await
+    async fn close(self: Box<Self>, then: Vec<Step>) -> Result<u64> {
+        self.end(then, true).await
+    }
+
+    async fn release(self: Box<Self>, then: Vec<Step>) -> Result<u64> {
+        self.end(then, false).await
     }
 }
 
