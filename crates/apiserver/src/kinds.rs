@@ -52,6 +52,14 @@ impl<'a> Kinds<'a> {
         storage
     }
 
+    /// Stores a resource with many or large objects, of which memory keeps only the bytes; without serving it yet.
+    pub(crate) fn lean_storage(&mut self, resource: Resource, strategy: Arc<dyn Strategy>) -> Storage {
+        let storage = Storage::lean(self.database, self.with_schema(resource), strategy);
+        self.storages
+            .insert(storage.resource().group_resource(), storage.clone());
+        storage
+    }
+
     /// Stores and serves a resource.
     pub(crate) fn stored(&mut self, resource: Resource, strategy: Arc<dyn Strategy>) -> Storage {
         let storage = self.storage(resource, strategy);
