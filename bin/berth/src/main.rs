@@ -1,1 +1,41 @@
-fn main() {}
+//! Berth, the integrated image registry: one binary with a subcommand per role, and `berth up`, which composes them on one
+//! machine. This crate reads the environment, composes and reports; it holds no logic of its own.
+mod config;
+mod data_dir;
+mod endpoints;
+mod kubeconfig;
+mod pki;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The integrated image registry for Kubernetes and OpenShift.
+#[derive(Debug, Parser)]
+#[command(name = "berth", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system on this machine: a Kubernetes API, the image API and the registry.
+    Up(up::Arguments),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Up(arguments) => up::main(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line that says what went wrong, outermost context first.
+            eprintln!("berth: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -23,6 +23,12 @@ impl Stop {
         Self::default()
     }
 
+    /// The same as a token, for components that do not depend on this crate.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+
     /// Asks for the end; may be called more than once.
     pub fn stop(&self) {
         self.0.cancel();
