@@ -1,0 +1,292 @@
+//! Image streams as repositories see them: which image each tag means, and which images its history names.
+
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
+
+use berth_client::Client;
+use berth_distribution::Refusal;
+use berth_oci::{Digest, RepositoryName};
+use bytes::Bytes;
+use quick_cache::{Weighter, sync::Cache};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::{metrics::Metrics, refuse};
+
+/// How long a stream that was seen to exist answers reads by digest.
+const RECENT: Duration = Duration::from_secs(10);
+/// Bytes of streams and of their layers that are kept; one costs about twice its bytes.
+const CAPACITY_BYTES: u64 = 8 << 20;
+/// Streams that the bound above is expected to hold.
+const EXPECTED: usize = 2048;
+
+/// A stream's status, parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    /// Tags in bytewise order with the image each one means now.
+    tags: Vec<(Box<str>, Digest)>,
+    /// Every image of every tag's history.
+    history: HashSet<Digest>,
+}
+
+impl Stream {
+    /// The image a tag means now.
+    pub(crate) fn resolve(&self, tag: &str) -> Option<Digest> {
+        let at = self.tags.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;
+        Some(self.tags[at].1)
+    }
+
+    /// Tags after `after`, in order.
+    pub(crate) fn tags_after(&self, after: Option<&str>) -> impl Iterator<Item = &str> {
+        let from = after.map_or(0, |after| self.tags.partition_point(|(name, _)| **name <= *after));
+        self.tags[from..].iter().map(|(name, _)| &**name)
+    }
+
+    /// Tags that mean `digest` now.
+    pub(crate) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &str> {
+        self.tags.iter().filter(move |(_, image)| image == digest).map(|(name, _)| &**name)
+    }
+
+    /// Whether any tag ever meant `digest`, as far as the history goes.
+    pub(crate) fn remembers(&self, digest: &Digest) -> bool {
+        self.history.contains(digest)
+    }
+
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let wire: Wire<'_> = serde_json::from_slice(bytes)?;
+        let lists = wire.status.unwrap_or_default().tags.unwrap_or_default();
+        let mut history = HashSet::new();
+        let mut tags: Vec<(Box<str>, Digest)> = Vec::with_capacity(lists.len());
+        for list in lists {
+            let items = list.items.unwrap_or_default();
+            // What is no digest is no image of a registry; such events come from imports that failed half way.
+            history.extend(items.iter().filter_map(|event| event.image.parse::<Digest>().ok()));
+            if let Some(image) = items.first().and_then(|event| event.image.parse().ok()) {
+                tags.push((Box::from(&*list.tag), image));
+            }
+        }
+        tags.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        tags.dedup_by(|a, b| a.0 == b.0);
+        Ok(Self { tags, history })
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    status: Option<WireStatus<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+struct WireStatus<'a> {
+    #[serde(borrow)]
+    tags: Option<Vec<WireTag<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireTag<'a> {
+    #[serde(borrow)]
+    tag: Cow<'a, str>,
+    #[serde(borrow)]
+    items: Option<Vec<WireEvent<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireEvent<'a> {
+    #[serde(borrow, default)]
+    image: Cow<'a, str>,
+}
+
+/// Every blob and manifest that a stream's history reaches.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Layers(HashSet<Digest>);
+
+impl Layers {
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
+        self.0.contains(digest)
+    }
+
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let layers: berth_api::ImageStreamLayers = parse_owned(bytes)?;
+        let children = layers.images.values().flat_map(|image| &image.manifests);
+        let all = layers.blobs.keys().chain(layers.images.keys()).chain(children);
+        Ok(Self(all.filter_map(|digest| digest.parse().ok()).collect()))
+    }
+}
+
+fn parse_owned<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(bytes)
+}
+
+/// A value with the bytes it was parsed from: while the API answers with the same bytes, it is not parsed again.
+struct Parsed<T> {
+    bytes: Bytes,
+    value: Arc<T>,
+    seen: Instant,
+}
+
+impl<T> Clone for Parsed<T> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), value: Arc::clone(&self.value), seen: self.seen }
+    }
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<T> Weighter<RepositoryName, Parsed<T>> for ByBytes {
+    fn weight(&self, _name: &RepositoryName, parsed: &Parsed<T>) -> u64 {
+        parsed.bytes.len() as u64 + 1
+    }
+}
+
+type Kept<T> = Cache<RepositoryName, Parsed<T>, ByBytes>;
+
+/// The image streams of the cluster, read with the registry's own identity.
+pub(crate) struct Streams {
+    client: Client,
+    streams: Kept<Stream>,
+    layers: Kept<Layers>,
+    metrics: Metrics,
+}
+
+impl Streams {
+    pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
+        Self {
+            client,
+            metrics,
+            streams: Cache::with_weighter(EXPECTED, CAPACITY_BYTES, ByBytes),
+            layers: Cache::with_weighter(EXPECTED, CAPACITY_BYTES, ByBytes),
+        }
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The stream as it is now: sees every push that was acknowledged before.
+    pub(crate) async fn now(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
+        const DOING: &str = "reading the image stream";
+        let Some((namespace, stream)) = name.pair() else { return Ok(None) };
+        let started = Instant::now();
+        match self.client.own().image_stream_bytes(namespace, stream).await {
+            Ok(bytes) => keep(&self.streams, name, bytes, started, Stream::parse).map(Some).map_err(|source| {
+                let what = format!("GET {name}");
+                refuse::failed(DOING, &berth_client::Error::Answer { what, kind: "ImageStream", source })
+            }),
+            Err(error) if error.is_not_found() => {
+                self.forget(name);
+                Ok(None)
+            }
+            Err(error) => Err(refuse::failed(DOING, &error)),
+        }
+    }
+
+    /// The stream as it was within the last ten seconds, or as it is now. Good for saying yes: what is missing from it may
+    /// have come since.
+    pub(crate) async fn recent(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
+        let recent = self.streams.get(name).filter(|parsed| parsed.seen.elapsed() < RECENT);
+        self.metrics.stream_lookup(recent.is_some());
+        match recent {
+            Some(parsed) => Ok(Some(parsed.value)),
+            None => self.now(name).await,
+        }
+    }
+
+    /// What the stream's history reaches now; none when there is no such stream.
+    pub(crate) async fn layers(&self, name: &RepositoryName) -> Result<Option<Arc<Layers>>, Refusal> {
+        const DOING: &str = "reading the layers of the image stream";
+        let Some((namespace, stream)) = name.pair() else { return Ok(None) };
+        let started = Instant::now();
+        match self.client.own().image_stream_layers_bytes(namespace, stream).await {
+            Ok(bytes) => keep(&self.layers, name, bytes, started, Layers::parse).map(Some).map_err(|source| {
+                let what = format!("GET {name}/layers");
+                refuse::failed(DOING, &berth_client::Error::Answer { what, kind: "ImageStreamLayers", source })
+            }),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(refuse::failed(DOING, &error)),
+        }
+    }
+
+    /// Forgets what was seen of a stream: this process just changed it.
+    pub(crate) fn forget(&self, name: &RepositoryName) {
+        self.streams.remove(name);
+        self.layers.remove(name);
+    }
+}
+
+/// The parsed value of `bytes`: the kept one when the bytes are the same.
+fn keep<T>(
+    kept: &Kept<T>,
+    name: &RepositoryName,
+    bytes: Bytes,
+    seen: Instant,
+    parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+) -> serde_json::Result<Arc<T>> {
+    if let Some(mut parsed) = kept.get(name)
+        && same(&parsed.bytes, &bytes)
+    {
+        let value = Arc::clone(&parsed.value);
+        // Renewing the time costs a write to the cache: once a second is often enough for what it is used for.
+        if seen.saturating_duration_since(parsed.seen) > RECENT / 10 {
+            parsed.seen = seen;
+            kept.insert(name.clone(), parsed);
+        }
+        return Ok(value);
+    }
+    let value = Arc::new(parse(&bytes)?);
+    kept.insert(name.clone(), Parsed { bytes, value: Arc::clone(&value), seen });
+    Ok(value)
+}
+
+/// Whether two byte strings are equal. An API server in this process answers with the very same bytes.
+fn same(a: &Bytes, b: &Bytes) -> bool {
+    a.len() == b.len() && (std::ptr::eq(a.as_ptr(), b.as_ptr()) || a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(of: &str) -> Digest {
+        Digest::sha256(of.as_bytes())
+    }
+
+    #[test]
+    fn a_stream_is_its_tags_and_its_history() {
+        let (a, b, c) = (digest("a"), digest("b"), digest("c"));
+        let json = serde_json::json!({"kind": "ImageStream", "metadata": {"name": "app"}, "spec": {"tags": null}, "status": {
+            "dockerImageRepository": "r/ns/app",
+            "tags": [
+                {"tag": "v2", "items": [{"image": b.to_string(), "created": "x"}, {"image": a.to_string()}]},
+                {"tag": "v1", "items": [{"image": a.to_string()}]},
+                {"tag": "empty", "items": null},
+                {"tag": "broken", "items": [{"image": ""}, {"image": c.to_string()}]},
+                {"tag": "1.10", "items": [{"image": a.to_string()}]},
+            ],
+        }});
+        let stream = Stream::parse(json.to_string().as_bytes()).expect("a stream");
+        let tags = |after| stream.tags_after(after).collect::<Vec<_>>();
+        assert_eq!(tags(None), ["1.10", "v1", "v2"]);
+        assert_eq!(tags(Some("1.10")), ["v1", "v2"]);
+        assert_eq!(tags(Some("v11")), ["v2"]);
+        assert_eq!(tags(Some("z")), [""; 0]);
+        for (tag, want) in [("v1", Some(a)), ("v2", Some(b)), ("empty", None), ("broken", None), ("v", None)] {
+            assert_eq!(stream.resolve(tag), want, "{tag}");
+        }
+        assert!(stream.remembers(&a) && stream.remembers(&b) && stream.remembers(&c) && !stream.remembers(&digest("d")));
+        assert_eq!(stream.tags_of(&a).collect::<Vec<_>>(), ["1.10", "v1"]);
+        for empty in ["{}", r#"{"status":{}}"#, r#"{"status":{"tags":null}}"#] {
+            assert_eq!(Stream::parse(empty.as_bytes()).expect(empty).tags.len(), 0, "{empty}");
+        }
+    }
+
+    #[test]
+    fn layers_hold_blobs_images_and_children() {
+        let json = serde_json::json!({"metadata": {}, "blobs": {digest("blob").to_string(): {"size": 1, "mediaType": "x"}},
+            "images": {digest("list").to_string(): {"layers": null, "config": null, "manifests": [digest("child").to_string()]}}});
+        let layers = Layers::parse(json.to_string().as_bytes()).expect("layers");
+        for (name, want) in [("blob", true), ("list", true), ("child", true), ("other", false)] {
+            assert_eq!(layers.contains(&digest(name)), want, "{name}");
+        }
+    }
+}

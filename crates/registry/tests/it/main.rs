@@ -1,0 +1,4 @@
+//! The registry as its clients see it, over memory.
+
+mod gate;
+mod support;
