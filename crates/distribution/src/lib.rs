@@ -12,6 +12,8 @@
 pub mod access;
 pub mod body;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limits;
 pub mod operation;
 pub mod plain;
