@@ -17,7 +17,7 @@ use crate::controllers::{Parts, RunningFeed};
 use crate::kinds::Kinds;
 use crate::tokens::Tokens;
 use crate::{
-    Config, Controllers, Error, authentication, authorization, bootstrap, core, project, rbac, tokens, user,
+    Config, Controllers, Error, authentication, authorization, bootstrap, core, image, project, rbac, tokens, user,
 };
 
 /// The definitions of all kinds, a file for each API group.
@@ -25,6 +25,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("../schemas/core.yaml"),
     include_str!("../schemas/authentication.k8s.io.yaml"),
     include_str!("../schemas/authorization.k8s.io.yaml"),
+    include_str!("../schemas/image.openshift.io.yaml"),
     include_str!("../schemas/project.openshift.io.yaml"),
     include_str!("../schemas/rbac.authorization.k8s.io.yaml"),
     include_str!("../schemas/user.openshift.io.yaml"),
@@ -76,6 +77,16 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
         authorizer: Arc::clone(&access.authorizer),
     };
     project::register(&mut kinds, parts);
+    if let (Some(limit_ranges), Some(secrets)) = (kinds.get("", "limitranges"), kinds.get("", "secrets")) {
+        let deps = image::Deps {
+            authorizer: Arc::clone(&access.authorizer),
+            limit_ranges,
+            secrets,
+            internal_host: config.internal_registry_host.clone(),
+            external_host: config.external_registry_hosts.first().cloned(),
+        };
+        image::register(&mut kinds, deps);
+    }
 
     let (endpoints, storages) = kinds.finish();
     let quota = quota(&core.quotas, storages);
