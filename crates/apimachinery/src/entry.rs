@@ -107,6 +107,14 @@ impl Entry {
         Some(json.slice(start..))
     }
 
+    /// The JSON of the metadata alone; none if the object does not begin with it.
+    pub(crate) fn json_metadata(&self) -> Option<Bytes> {
+        let json = self.json();
+        let start = metadata_at(json)? + METADATA.len() - 1;
+        let end = start + object_length(&json[start..])?;
+        Some(json.slice(start..end))
+    }
+
     /// The revision that wrote the object, its `resourceVersion`; 0 for an object that is not stored.
     #[must_use]
     pub fn revision(&self) -> u64 {
@@ -139,6 +147,28 @@ fn metadata_at(json: &[u8]) -> Option<usize> {
         }
     }
     json.get(at..)?.starts_with(METADATA).then_some(at)
+}
+
+/// Length of the JSON object that the bytes begin with.
+fn object_length(json: &[u8]) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (index, byte) in json.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' => depth += 1,
+            b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(index + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The same JSON with this resource version as the first field of the metadata.
@@ -221,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn objects_end_where_their_brace_closes() {
+        for (json, want) in [
+            (r#"{},"#, Some(2)),
+            (r#"{"a":"}\\\"}","b":{"c":{}}},{}"#, Some(24)),
+            (r#"{"a":"}"#, None),
+            ("", None),
+            ("}", None),
+        ] {
+            assert_eq!(object_length(json.as_bytes()), want, "{json}");
+        }
+    }
+
+    #[test]
     fn items_begin_with_metadata() {
         let entry = Entry::from_store(
             &Bytes::from_static(br#"{"kind":"A","apiVersion":"g/v1","metadata":{"name":"x"}}"#),
@@ -230,6 +273,10 @@ mod tests {
         assert_eq!(
             entry.json_item().unwrap(),
             r#""metadata":{"resourceVersion":"3","name":"x"}}"#
+        );
+        assert_eq!(
+            entry.json_metadata().unwrap(),
+            r#"{"resourceVersion":"3","name":"x"}"#
         );
         assert_eq!(entry.object().resource_version(), "3");
         assert_eq!(entry.at_revision(9).object().resource_version(), "9");

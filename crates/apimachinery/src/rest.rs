@@ -122,14 +122,17 @@ pub enum Deleted {
     Gone(Arc<Entry>),
     /// The object waits for its finalizers, and is now this.
     Pending(Arc<Entry>),
+    /// Done, and there is nothing to show.
+    Done,
 }
 
 impl Deleted {
-    /// The object.
+    /// The object, if there is one to show.
     #[must_use]
-    pub fn entry(&self) -> &Arc<Entry> {
+    pub fn entry(&self) -> Option<&Arc<Entry>> {
         match self {
-            Self::Gone(entry) | Self::Pending(entry) => entry,
+            Self::Gone(entry) | Self::Pending(entry) => Some(entry),
+            Self::Done => None,
         }
     }
 }

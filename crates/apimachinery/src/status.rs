@@ -479,6 +479,14 @@ impl Status {
         }
     }
 
+    /// Success without an object to show, as the answer to a deletion; `details` say what was deleted.
+    #[must_use]
+    pub fn success(details: Option<Details>) -> Self {
+        let mut status = Self::new(200, Reason::Unknown, "");
+        status.0.details = details;
+        status
+    }
+
     /// The wire form, kind `Status` of `v1`.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -493,7 +501,8 @@ impl Status {
             message: &inner.message,
             reason: inner.reason.as_str(),
             details: inner.details.as_ref(),
-            code: inner.code,
+            // Kubernetes leaves the code out of what succeeded.
+            code: (inner.code >= 400).then_some(inner.code),
         };
         serde_json::to_vec(&wire).unwrap_or_default()
     }
@@ -535,7 +544,8 @@ struct Wire<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a Details>,
-    code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
 }
 
 #[derive(Serialize)]

@@ -144,6 +144,14 @@ impl Watcher {
         if Instant::now() < due {
             return None;
         }
+        if matches!(self.source, Source::Memory) {
+            // Nothing wakes the watch when other resources change; what has passed them by has passed it by, too.
+            let seen = self.storage.database().revision();
+            match self.storage.cache().recent(self.position, 1) {
+                Recent::Changes(changes) if changes.is_empty() => self.position = self.position.max(seen),
+                _ => return None,
+            }
+        }
         self.bookmarks = Some(Instant::now() + BOOKMARK_INTERVAL);
         (self.position > 0).then_some(WatchEvent::Bookmark {
             revision: self.position,

@@ -108,7 +108,7 @@ impl StoredRest {
                     ..cx.clone()
                 };
                 match self.delete_object(&cx, object.name(), options).await {
-                    Ok(answer) => deleted.items.push(Arc::clone(answer.entry())),
+                    Ok(answer) => deleted.items.extend(answer.entry().cloned()),
                     Err(status) if status.is_not_found() => {}
                     Err(status) => return Err(status),
                 }

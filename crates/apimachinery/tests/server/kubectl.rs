@@ -1,0 +1,1 @@
+//! An unmodified `kubectl`, over a socket.
