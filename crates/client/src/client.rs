@@ -32,7 +32,11 @@ impl Client {
         B::Error: Into<tower::BoxError>,
     {
         let transport: Arc<dyn Transport> = Arc::new(InProcess::new(service));
-        Self { own: Arc::clone(&transport), bare: transport, identity: Some(identity) }
+        Self {
+            own: Arc::clone(&transport),
+            bare: transport,
+            identity: Some(identity),
+        }
     }
 
     /// Speaks to the API server of `config` (a kubeconfig, or the pod's own service account), whose identity is the
@@ -45,7 +49,9 @@ impl Client {
         let mut bare = config.clone();
         bare.auth_info = AuthInfo::default();
         Ok(Self {
-            own: Arc::new(Network::new(kube::Client::try_from(config).map_err(configuration)?)),
+            own: Arc::new(Network::new(
+                kube::Client::try_from(config).map_err(configuration)?,
+            )),
             bare: Arc::new(Network::new(kube::Client::try_from(bare).map_err(configuration)?)),
             identity: None,
         })
@@ -53,25 +59,38 @@ impl Client {
 
     /// Speaks through two transports: `own` adds the role's identity by itself, `bare` adds none.
     pub fn from_transports(own: Arc<dyn Transport>, bare: Arc<dyn Transport>) -> Self {
-        Self { own, bare, identity: None }
+        Self {
+            own,
+            bare,
+            identity: None,
+        }
     }
 
     /// Requests with the role's own identity.
     #[must_use]
     pub fn own(&self) -> Session<'_> {
-        Session { transport: &*self.own, authorization: self.identity.as_ref().map(TokenSource::header) }
+        Session {
+            transport: &*self.own,
+            authorization: self.identity.as_ref().map(TokenSource::header),
+        }
     }
 
     /// Requests with a caller's identity and nothing of the role's own.
     #[must_use]
     pub fn with_token(&self, token: &Token) -> Session<'_> {
-        Session { transport: &*self.bare, authorization: Some(token.header().clone()) }
+        Session {
+            transport: &*self.bare,
+            authorization: Some(token.header().clone()),
+        }
     }
 
     /// Requests without any identity.
     #[must_use]
     pub fn anonymous(&self) -> Session<'_> {
-        Session { transport: &*self.bare, authorization: None }
+        Session {
+            transport: &*self.bare,
+            authorization: None,
+        }
     }
 }
 
@@ -112,11 +131,17 @@ impl Session<'_> {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.body(body).map_err(|error| Error::Request { what: what(), source: error.into() })?;
+        let request = request.body(body).map_err(|error| Error::Request {
+            what: what(),
+            source: error.into(),
+        })?;
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, self.transport.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(source)) if is_too_large(&source) => {
-                return Err(Error::TooLarge { what: what(), limit: crate::MAX_RESPONSE_BYTES });
+                return Err(Error::TooLarge {
+                    what: what(),
+                    limit: crate::MAX_RESPONSE_BYTES,
+                });
             }
             Ok(Err(source)) => return Err(Error::Unreachable { what: what(), source }),
             Err(_elapsed) => return Err(Error::TimedOut { what: what() }),
@@ -150,7 +175,12 @@ impl Session<'_> {
     ///
     /// # Errors
     /// As [`Session::get`]; [`Error::Request`] if `object` does not serialize.
-    pub async fn create<T: DeserializeOwned>(&self, path: &str, object: &impl Serialize, kind: &'static str) -> Result<T> {
+    pub async fn create<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        object: &impl Serialize,
+        kind: &'static str,
+    ) -> Result<T> {
         parse(&self.post(path, object).await?, kind, || format!("POST {path}"))
     }
 
@@ -159,8 +189,10 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::send`]; [`Error::Request`] if `object` does not serialize.
     pub async fn post(&self, path: &str, object: &impl Serialize) -> Result<Bytes> {
-        let body = serde_json::to_vec(object)
-            .map_err(|error| Error::Request { what: format!("POST {path}"), source: error.into() })?;
+        let body = serde_json::to_vec(object).map_err(|error| Error::Request {
+            what: format!("POST {path}"),
+            source: error.into(),
+        })?;
         self.send(Method::POST, path, body.into(), JSON).await
     }
 
@@ -169,18 +201,30 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::send`].
     pub async fn delete(&self, path: &str) -> Result<()> {
-        self.send(Method::DELETE, path, Bytes::new(), JSON).await.map(drop)
+        self.send(Method::DELETE, path, Bytes::new(), JSON)
+            .await
+            .map(drop)
     }
 }
 
 impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("identified", &self.authorization.is_some()).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("identified", &self.authorization.is_some())
+            .finish_non_exhaustive()
     }
 }
 
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], kind: &'static str, what: impl FnOnce() -> String) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|source| Error::Answer { what: what(), kind, source })
+pub(crate) fn parse<T: DeserializeOwned>(
+    bytes: &[u8],
+    kind: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Answer {
+        what: what(),
+        kind,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -199,14 +243,19 @@ mod tests {
             async move {
                 let authorization = request.headers().get(header::AUTHORIZATION);
                 let authorization = authorization.map(|value| value.to_str().expect("text").to_owned());
-                seen.lock().expect("no panic").push((format!("{} {}", request.method(), request.uri()), authorization));
+                seen.lock()
+                    .expect("no panic")
+                    .push((format!("{} {}", request.method(), request.uri()), authorization));
                 let (status, body) = match request.uri().path() {
                     "/slow" => {
                         tokio::time::sleep(REQUEST_TIMEOUT * 2).await;
                         (200, Bytes::new())
                     }
                     "/large" => (200, Bytes::from(vec![b' '; MAX + 1])),
-                    "/missing" => (404, Bytes::from_static(br#"{"kind":"Status","reason":"NotFound","code":404}"#)),
+                    "/missing" => (
+                        404,
+                        Bytes::from_static(br#"{"kind":"Status","reason":"NotFound","code":404}"#),
+                    ),
                     _ => (200, Bytes::from_static(b"{}")),
                 };
                 let body = http_body_util::Full::new(body);
@@ -223,11 +272,26 @@ mod tests {
         let seen = Seen::default();
         let client = recorder(&seen);
         client.own().get_bytes("/a").await.expect("an answer");
-        client.with_token(&Token::new("theirs").expect("a token")).delete("/b").await.expect("an answer");
-        client.anonymous().post("/c", &serde_json::json!({})).await.expect("an answer");
+        client
+            .with_token(&Token::new("theirs").expect("a token"))
+            .delete("/b")
+            .await
+            .expect("an answer");
+        client
+            .anonymous()
+            .post("/c", &serde_json::json!({}))
+            .await
+            .expect("an answer");
         let seen = seen.lock().expect("no panic").clone();
-        let want = [("GET /a", Some("Bearer own")), ("DELETE /b", Some("Bearer theirs")), ("POST /c", None)];
-        assert_eq!(seen, want.map(|(what, who)| (what.to_owned(), who.map(str::to_owned))));
+        let want = [
+            ("GET /a", Some("Bearer own")),
+            ("DELETE /b", Some("Bearer theirs")),
+            ("POST /c", None),
+        ];
+        assert_eq!(
+            seen,
+            want.map(|(what, who)| (what.to_owned(), who.map(str::to_owned)))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,8 +299,17 @@ mod tests {
         let client = recorder(&Seen::default());
         let own = client.own();
         assert!(own.get_bytes("/missing").await.expect_err("404").is_not_found());
-        assert!(matches!(own.get_bytes("/slow").await, Err(Error::TimedOut { .. })));
-        assert!(matches!(own.get_bytes("/large").await, Err(Error::TooLarge { limit: MAX, .. })));
-        assert!(matches!(own.get::<Vec<u8>>("/x", "List").await, Err(Error::Answer { kind: "List", .. })));
+        assert!(matches!(
+            own.get_bytes("/slow").await,
+            Err(Error::TimedOut { .. })
+        ));
+        assert!(matches!(
+            own.get_bytes("/large").await,
+            Err(Error::TooLarge { limit: MAX, .. })
+        ));
+        assert!(matches!(
+            own.get::<Vec<u8>>("/x", "List").await,
+            Err(Error::Answer { kind: "List", .. })
+        ));
     }
 }

@@ -79,7 +79,8 @@ impl Error {
     /// The thing that does not exist is of the given kind, as `details.kind` has it (a plural resource name).
     #[must_use]
     pub fn is_not_found_of(&self, kind: &str) -> bool {
-        self.status().is_some_and(|status| status.is_not_found() && details_kind(status) == Some(kind))
+        self.status()
+            .is_some_and(|status| status.is_not_found() && details_kind(status) == Some(kind))
     }
 
     /// An object of that name is there already.
@@ -91,7 +92,8 @@ impl Error {
     /// The object changed meanwhile, or is being deleted.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        self.status().is_some_and(|status| status.is_conflict() && !status.is_already_exists())
+        self.status()
+            .is_some_and(|status| status.is_conflict() && !status.is_already_exists())
     }
 
     /// The identity of the session may not do this, or admission (quota, limits) refused it.
@@ -109,7 +111,8 @@ impl Error {
     /// The token of the session is none (wrong, expired, revoked).
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        self.status().is_some_and(|status| status.code == 401 || status.reason == reason::UNAUTHORIZED)
+        self.status()
+            .is_some_and(|status| status.code == 401 || status.reason == reason::UNAUTHORIZED)
     }
 
     /// Nothing is known about the request's fate; the same request may succeed a moment later.
@@ -118,14 +121,20 @@ impl Error {
         match self {
             Self::Api(status) => status.code >= 500 || status.code == 429,
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
-            Self::TooLarge { .. } | Self::Answer { .. } | Self::Request { .. } | Self::Configuration(_) => false,
+            Self::TooLarge { .. } | Self::Answer { .. } | Self::Request { .. } | Self::Configuration(_) => {
+                false
+            }
         }
     }
 
     /// How long the server asks to wait before the next try, in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
-        self.status()?.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0)
+        self.status()?
+            .details
+            .as_ref()
+            .map(|details| details.retry_after_seconds)
+            .filter(|seconds| *seconds > 0)
     }
 }
 
@@ -177,19 +186,32 @@ mod tests {
     fn classifies_answers() {
         let missing_project = br#"{"kind":"Status","status":"Failure","message":"namespaces \"x\" not found","reason":"NotFound","details":{"name":"x","kind":"namespaces"},"code":404}"#;
         let error = from_response(404, missing_project);
-        assert!(error.is_not_found_of("namespaces") && !error.is_not_found_of("imagestreams") && !error.is_unavailable());
+        assert!(
+            error.is_not_found_of("namespaces")
+                && !error.is_not_found_of("imagestreams")
+                && !error.is_unavailable()
+        );
 
         let exists = from_response(409, br#"{"reason":"AlreadyExists","code":409}"#);
         assert!(exists.is_already_exists() && !exists.is_conflict());
 
         for (code, body, unavailable, unauthorized) in [
             (502, &b"<html>bad gateway</html>"[..], true, false),
-            (429, br#"{"code":429,"reason":"TooManyRequests","details":{"retryAfterSeconds":2}}"#, true, false),
+            (
+                429,
+                br#"{"code":429,"reason":"TooManyRequests","details":{"retryAfterSeconds":2}}"#,
+                true,
+                false,
+            ),
             (401, b"", false, true),
             (403, b"{}", false, false),
         ] {
             let error = from_response(code, body);
-            assert_eq!((error.is_unavailable(), error.is_unauthorized()), (unavailable, unauthorized), "{code}");
+            assert_eq!(
+                (error.is_unavailable(), error.is_unauthorized()),
+                (unavailable, unauthorized),
+                "{code}"
+            );
             assert_eq!(error.is_forbidden(), code == 403, "{code}");
             assert_eq!(error.retry_after(), (code == 429).then_some(2), "{code}");
         }

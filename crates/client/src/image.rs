@@ -1,4 +1,6 @@
-use berth_api::{Image, ImageSignature, ImageStream, ImageStreamImage, ImageStreamMapping, ImageStreamTag, Kind};
+use berth_api::{
+    Image, ImageSignature, ImageStream, ImageStreamImage, ImageStreamMapping, ImageStreamTag, Kind,
+};
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::LimitRange;
 
@@ -13,7 +15,8 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn image_stream_bytes(&self, namespace: &str, name: &str) -> Result<Bytes> {
-        self.get_bytes(&path::image(Some(namespace), ImageStream::PLURAL, &[name])).await
+        self.get_bytes(&path::image(Some(namespace), ImageStream::PLURAL, &[name]))
+            .await
     }
 
     /// The bytes of `imagestreams/layers`: every blob and image that the stream's history names.
@@ -21,7 +24,12 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn image_stream_layers_bytes(&self, namespace: &str, name: &str) -> Result<Bytes> {
-        self.get_bytes(&path::image(Some(namespace), ImageStream::PLURAL, &[name, "layers"])).await
+        self.get_bytes(&path::image(
+            Some(namespace),
+            ImageStream::PLURAL,
+            &[name, "layers"],
+        ))
+        .await
     }
 
     /// Creates an image stream.
@@ -29,15 +37,26 @@ impl Session<'_> {
     /// # Errors
     /// See above; a missing project is [`Error::is_not_found_of`](crate::Error::is_not_found_of)`("namespaces")`.
     pub async fn create_image_stream(&self, namespace: &str, stream: &ImageStream) -> Result<()> {
-        self.post(&path::image(Some(namespace), ImageStream::PLURAL, &[]), stream).await.map(drop)
+        self.post(&path::image(Some(namespace), ImageStream::PLURAL, &[]), stream)
+            .await
+            .map(drop)
     }
 
     /// Records that a tag of a stream now means an image, and the image itself.
     ///
     /// # Errors
     /// See above; a missing stream is `NotFound` of kind `imagestreammappings`, a missing project of `namespaces`.
-    pub async fn create_image_stream_mapping(&self, namespace: &str, mapping: &ImageStreamMapping) -> Result<()> {
-        self.post(&path::image(Some(namespace), ImageStreamMapping::PLURAL, &[]), mapping).await.map(drop)
+    pub async fn create_image_stream_mapping(
+        &self,
+        namespace: &str,
+        mapping: &ImageStreamMapping,
+    ) -> Result<()> {
+        self.post(
+            &path::image(Some(namespace), ImageStreamMapping::PLURAL, &[]),
+            mapping,
+        )
+        .await
+        .map(drop)
     }
 
     /// Deletes a tag of a stream with its history.
@@ -45,15 +64,29 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn delete_image_stream_tag(&self, namespace: &str, stream: &str, tag: &str) -> Result<()> {
-        self.delete(&path::image(Some(namespace), ImageStreamTag::PLURAL, &[&format!("{stream}:{tag}")])).await
+        self.delete(&path::image(
+            Some(namespace),
+            ImageStreamTag::PLURAL,
+            &[&format!("{stream}:{tag}")],
+        ))
+        .await
     }
 
     /// An image of a stream's history with its signatures.
     ///
     /// # Errors
     /// See above.
-    pub async fn image_stream_image(&self, namespace: &str, stream: &str, digest: &str) -> Result<ImageStreamImage> {
-        let path = path::image(Some(namespace), ImageStreamImage::PLURAL, &[&format!("{stream}@{digest}")]);
+    pub async fn image_stream_image(
+        &self,
+        namespace: &str,
+        stream: &str,
+        digest: &str,
+    ) -> Result<ImageStreamImage> {
+        let path = path::image(
+            Some(namespace),
+            ImageStreamImage::PLURAL,
+            &[&format!("{stream}@{digest}")],
+        );
         self.get(&path, ImageStreamImage::KIND).await
     }
 
@@ -62,7 +95,8 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn image(&self, digest: &str) -> Result<Image> {
-        self.get(&path::image(None, Image::PLURAL, &[digest]), Image::KIND).await
+        self.get(&path::image(None, Image::PLURAL, &[digest]), Image::KIND)
+            .await
     }
 
     /// Creates an image of the cluster, which belongs to no stream yet.
@@ -70,7 +104,9 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn create_image(&self, image: &Image) -> Result<()> {
-        self.post(&path::image(None, Image::PLURAL, &[]), image).await.map(drop)
+        self.post(&path::image(None, Image::PLURAL, &[]), image)
+            .await
+            .map(drop)
     }
 
     /// Deletes an image of the cluster.
@@ -86,7 +122,9 @@ impl Session<'_> {
     /// # Errors
     /// See above.
     pub async fn create_image_signature(&self, signature: &ImageSignature) -> Result<()> {
-        self.post(&path::image(None, ImageSignature::PLURAL, &[]), signature).await.map(drop)
+        self.post(&path::image(None, ImageSignature::PLURAL, &[]), signature)
+            .await
+            .map(drop)
     }
 
     /// The limit ranges of a namespace.
@@ -95,8 +133,12 @@ impl Session<'_> {
     /// See above.
     pub async fn limit_ranges(&self, namespace: &str) -> Result<Vec<LimitRange>> {
         let namespace = path::segment(namespace);
-        let list: k8s_openapi::List<LimitRange> =
-            self.get(&format!("/api/v1/namespaces/{namespace}/limitranges"), "LimitRangeList").await?;
+        let list: k8s_openapi::List<LimitRange> = self
+            .get(
+                &format!("/api/v1/namespaces/{namespace}/limitranges"),
+                "LimitRangeList",
+            )
+            .await?;
         Ok(list.items)
     }
 }

@@ -22,7 +22,7 @@ mod transport;
 pub use self::{
     client::{Client, Session},
     error::{Error, Result},
-    page::{NamespacedName, NamesPage},
+    page::{NamesPage, NamespacedName},
     review::{Attributes, Decision, User},
     token::{Token, TokenSource},
     transport::{InProcess, Network, Transport},

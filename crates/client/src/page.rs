@@ -68,16 +68,25 @@ impl Session<'_> {
         if let Some(after) = after {
             path.push_str(&format!("&continue={}", path::query(after)));
         }
-        let bytes = self.send(Method::GET, &path, bytes::Bytes::new(), NAMES_ONLY).await?;
-        let list: List<'_> = serde_json::from_slice(&bytes)
-            .map_err(|source| Error::Answer { what: format!("GET {path}"), kind: "ImageStreamList", source })?;
+        let bytes = self
+            .send(Method::GET, &path, bytes::Bytes::new(), NAMES_ONLY)
+            .await?;
+        let list: List<'_> = serde_json::from_slice(&bytes).map_err(|source| Error::Answer {
+            what: format!("GET {path}"),
+            kind: "ImageStreamList",
+            source,
+        })?;
         let name = |item: Item<'_>| NamespacedName {
             namespace: item.metadata.namespace.into_owned(),
             name: item.metadata.name.into_owned(),
         };
         Ok(NamesPage {
             names: list.items.unwrap_or_default().into_iter().map(name).collect(),
-            next: list.metadata.next.filter(|next| !next.is_empty()).map(Cow::into_owned),
+            next: list
+                .metadata
+                .next
+                .filter(|next| !next.is_empty())
+                .map(Cow::into_owned),
         })
     }
 }
@@ -95,9 +104,16 @@ mod tests {
         .expect("a list");
         assert_eq!(list.metadata.next.as_deref(), Some("abc"));
         assert_eq!(list.items.expect("items")[0].metadata.name, "app");
-        for empty in [r#"{"metadata":{},"items":null}"#, r#"{"metadata":{},"items":[]}"#, "{}"] {
+        for empty in [
+            r#"{"metadata":{},"items":null}"#,
+            r#"{"metadata":{},"items":[]}"#,
+            "{}",
+        ] {
             let list: List<'_> = serde_json::from_str(empty).expect(empty);
-            assert!(list.items.unwrap_or_default().is_empty() && list.metadata.next.is_none(), "{empty}");
+            assert!(
+                list.items.unwrap_or_default().is_empty() && list.metadata.next.is_none(),
+                "{empty}"
+            );
         }
     }
 }

@@ -1,8 +1,19 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Everything that would end or change a path segment.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'\\').add(b'`').add(b'{').add(b'}');
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
 
 const IMAGE: &str = "/apis/image.openshift.io/v1";
 
@@ -42,12 +53,27 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_segment() {
         for (namespace, name, want) in [
-            ("ns", "app", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app"),
-            ("ns", "app:v1", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app:v1"),
-            ("ns", "a/../b?x#y%", "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/a%2F..%2Fb%3Fx%23y%25"),
+            (
+                "ns",
+                "app",
+                "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app",
+            ),
+            (
+                "ns",
+                "app:v1",
+                "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/app:v1",
+            ),
+            (
+                "ns",
+                "a/../b?x#y%",
+                "/apis/image.openshift.io/v1/namespaces/ns/imagestreams/a%2F..%2Fb%3Fx%23y%25",
+            ),
         ] {
             assert_eq!(super::image(Some(namespace), "imagestreams", &[name]), want);
         }
-        assert_eq!(super::image(None, "images", &["sha256:00"]), "/apis/image.openshift.io/v1/images/sha256:00");
+        assert_eq!(
+            super::image(None, "images", &["sha256:00"]),
+            "/apis/image.openshift.io/v1/images/sha256:00"
+        );
     }
 }

@@ -66,7 +66,10 @@ pub struct Decision {
 
 impl From<SubjectAccessReviewStatus> for Decision {
     fn from(status: SubjectAccessReviewStatus) -> Self {
-        Self { allowed: status.allowed, reason: status.reason.unwrap_or_default() }
+        Self {
+            allowed: status.allowed,
+            reason: status.reason.unwrap_or_default(),
+        }
     }
 }
 
@@ -77,8 +80,13 @@ impl Session<'_> {
     /// [`Error::is_unauthorized`](crate::Error::is_unauthorized) for a token that is none; otherwise as
     /// [`Session::create`].
     pub async fn whoami(&self) -> Result<User> {
-        let review: SelfSubjectReview = self.create(WHOAMI, &SelfSubjectReview::default(), "SelfSubjectReview").await?;
-        let user = review.status.and_then(|status| status.user_info).unwrap_or_default();
+        let review: SelfSubjectReview = self
+            .create(WHOAMI, &SelfSubjectReview::default(), "SelfSubjectReview")
+            .await?;
+        let user = review
+            .status
+            .and_then(|status| status.user_info)
+            .unwrap_or_default();
         Ok(User {
             name: user.username.unwrap_or_default(),
             uid: user.uid.unwrap_or_default(),

@@ -80,12 +80,25 @@ mod tests {
     fn shows_nothing_of_itself() {
         let token = Token::new("sha256~secret").expect("a token");
         assert_eq!(token.expose(), "sha256~secret");
-        assert!(!format!("{token:?} {:?} {:?}", token.header(), TokenSource::new(token.clone())).contains("secret"));
+        assert!(
+            !format!(
+                "{token:?} {:?} {:?}",
+                token.header(),
+                TokenSource::new(token.clone())
+            )
+            .contains("secret")
+        );
     }
 
     #[test]
     fn refuses_what_no_header_carries() {
-        for bad in ["", "a\nb", "ü\u{7f}", "tok\u{e9}n", &"x".repeat(MAX_TOKEN_BYTES + 1)] {
+        for bad in [
+            "",
+            "a\nb",
+            "ü\u{7f}",
+            "tok\u{e9}n",
+            &"x".repeat(MAX_TOKEN_BYTES + 1),
+        ] {
             assert_eq!(Token::new(bad), None, "{:?}", &bad[..bad.len().min(8)]);
         }
     }

@@ -36,7 +36,12 @@ where
     B::Error: Into<BoxError>,
 {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
-        let response = self.0.clone().oneshot(request.map(Body::from)).await.map_err(Into::into)?;
+        let response = self
+            .0
+            .clone()
+            .oneshot(request.map(Body::from))
+            .await
+            .map_err(Into::into)?;
         collect(response).await
     }
 }

@@ -52,11 +52,17 @@ impl Gate {
     ///
     /// A request without any credentials that only reads is let in where everybody may read: public streams need no token
     /// dance. In all other cases its sender is asked for a token, which is how every client begins.
-    pub(crate) async fn admit(&self, head: &Parts, rights: &[(Right, Object<'_>)]) -> Result<Caller, Refusal> {
+    pub(crate) async fn admit(
+        &self,
+        head: &Parts,
+        rights: &[(Right, Object<'_>)],
+    ) -> Result<Caller, Refusal> {
         let who = match self.authenticate(head, rights).await? {
             Authenticated::As(who) => who,
             Authenticated::Headerless => {
-                let may_try = !rights.is_empty() && rights.iter().all(|(right, _)| *right == Right::Pull) && is_read(head);
+                let may_try = !rights.is_empty()
+                    && rights.iter().all(|(right, _)| *right == Right::Pull)
+                    && is_read(head);
                 let who = Arc::new(Identity::anonymous());
                 if may_try && self.all_allowed(&who, rights).await? {
                     return Ok(Caller::shared(ANONYMOUS, who));
@@ -79,7 +85,11 @@ impl Gate {
         Ok(Caller::shared(Arc::clone(&who.name), who))
     }
 
-    async fn authenticate(&self, head: &Parts, rights: &[(Right, Object<'_>)]) -> Result<Authenticated, Refusal> {
+    async fn authenticate(
+        &self,
+        head: &Parts,
+        rights: &[(Right, Object<'_>)],
+    ) -> Result<Authenticated, Refusal> {
         match Credentials::of(&head.headers) {
             Credentials::Missing => Ok(Authenticated::Headerless),
             Credentials::Anonymous => Ok(Authenticated::As(Arc::new(Identity::anonymous()))),
@@ -101,14 +111,24 @@ impl Gate {
     }
 
     /// Whether an admitted caller has one more right.
-    pub(crate) async fn may(&self, caller: &Caller, right: Right, object: Object<'_>) -> Result<bool, Refusal> {
-        let Some(who) = Identity::of(caller) else { return Ok(false) };
+    pub(crate) async fn may(
+        &self,
+        caller: &Caller,
+        right: Right,
+        object: Object<'_>,
+    ) -> Result<bool, Refusal> {
+        let Some(who) = Identity::of(caller) else {
+            return Ok(false);
+        };
         Ok(self.decisions.decide(who, right, object).await? == Decision::Allowed)
     }
 
     /// Where the token endpoint is, as the client can reach it.
     fn token_origin(&self, head: &Parts) -> String {
-        self.token_realm.clone().or_else(|| origin::of(head)).unwrap_or_else(|| format!("https://{}", self.server_addr))
+        self.token_realm
+            .clone()
+            .or_else(|| origin::of(head))
+            .unwrap_or_else(|| format!("https://{}", self.server_addr))
     }
 
     /// A name with exactly two components. Whoever asks for another one must be somebody before learning why not.
@@ -123,13 +143,27 @@ impl Gate {
     }
 
     /// A tag may be deleted by whoever may delete the `ImageStreamTag` it is, and by pruners.
-    async fn admit_tag_deletion(&self, head: &Parts, object: Object<'_>, tag: &str) -> Result<Caller, Refusal> {
+    async fn admit_tag_deletion(
+        &self,
+        head: &Parts,
+        object: Object<'_>,
+        tag: &str,
+    ) -> Result<Caller, Refusal> {
         let name = format!("{}:{tag}", object.name);
-        let own = (Right::DeleteTag, Object { namespace: object.namespace, name: &name });
+        let own = (
+            Right::DeleteTag,
+            Object {
+                namespace: object.namespace,
+                name: &name,
+            },
+        );
         match self.admit(head, &[own]).await {
             Ok(caller) => Ok(caller),
             // The refusal that names the nearer right is the one that helps.
-            Err(refusal) => self.admit(head, &[(Right::Prune, Object::CLUSTER)]).await.map_err(|_pruner| refusal),
+            Err(refusal) => self
+                .admit(head, &[(Right::Prune, Object::CLUSTER)])
+                .await
+                .map_err(|_pruner| refusal),
         }
     }
 }
@@ -154,7 +188,10 @@ impl Access for Gate {
             Needs::Identity => self.admit(head, &[]).await,
             Needs::Catalog => self.admit(head, &[(Right::Catalog, object)]).await,
             Needs::Pull(_) => self.admit(head, &[(Right::Pull, object)]).await,
-            Needs::Push(_) => self.admit(head, &[(Right::Pull, object), (Right::Push, object)]).await,
+            Needs::Push(_) => {
+                self.admit(head, &[(Right::Pull, object), (Right::Push, object)])
+                    .await
+            }
             Needs::CancelUpload(_) => self.admit(head, &[(Right::Push, object)]).await,
             Needs::DeleteTag { tag, .. } => self.admit_tag_deletion(head, object, tag).await,
             Needs::DeleteManifest { .. } | Needs::DeleteBlob { .. } => {

@@ -20,7 +20,10 @@ pub(crate) async fn delete_blob(
     digest: &str,
 ) -> Result<Response<Body>, Refusal> {
     let digest: Digest = digest.parse().map_err(|error: berth_oci::DigestError| {
-        Refusal::of(ErrorCode::DigestInvalid, format!("\"{digest}\" is not a digest: {error}"))
+        Refusal::of(
+            ErrorCode::DigestInvalid,
+            format!("\"{digest}\" is not a digest: {error}"),
+        )
     })?;
     let deleted = driver.delete_tree(&directory(&digest)).await;
     // Also after a failure: some of it may be gone.
@@ -34,7 +37,10 @@ pub(crate) async fn delete_blob(
         }
         Err(error) => {
             error!(%digest, error = %chain(&error), "deleting a blob");
-            Err(Refusal::of(ErrorCode::Unknown, format!("the data of {digest} could not be deleted: {error}")))
+            Err(Refusal::of(
+                ErrorCode::Unknown,
+                format!("the data of {digest} could not be deleted: {error}"),
+            ))
         }
     }
 }
@@ -42,5 +48,6 @@ pub(crate) async fn delete_blob(
 fn directory(digest: &Digest) -> BlobPath {
     let hex = digest.hex();
     let path = format!("{BLOBS}/{}/{}/{hex}", digest.algorithm(), &hex[..2]);
-    path.parse().expect("an algorithm and hexadecimal digits make a path")
+    path.parse()
+        .expect("an algorithm and hexadecimal digits make a path")
 }

@@ -27,11 +27,19 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, ends: Fresh::new(CAPACITY) }
+        Self {
+            client,
+            ends: Fresh::new(CAPACITY),
+        }
     }
 
     /// At most `limit` repositories after `after`, in the API's own order, which is that of the names' bytes.
-    pub(crate) async fn page(&self, caller: &Caller, after: Option<&str>, limit: usize) -> Result<Names, Refusal> {
+    pub(crate) async fn page(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Names, Refusal> {
         let anonymous = Identity::anonymous();
         let who = Identity::of(caller).unwrap_or(&anonymous);
         let key = who.token.as_ref().map(|(_, key)| *key);

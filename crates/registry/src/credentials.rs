@@ -32,7 +32,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 impl Credentials {
     /// Reads the `Authorization` header.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Self::Missing };
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Self::Missing;
+        };
         let Some((scheme, value)) = value.to_str().ok().and_then(|value| value.trim().split_once(' ')) else {
             return Self::Missing;
         };
@@ -44,7 +46,10 @@ impl Credentials {
                 token => Token::new(token).map_or(Self::Undecodable, Self::Token),
             }
         } else if scheme.eq_ignore_ascii_case("basic") {
-            password(value).as_deref().and_then(Token::new).map_or(Self::Undecodable, Self::Token)
+            password(value)
+                .as_deref()
+                .and_then(Token::new)
+                .map_or(Self::Undecodable, Self::Token)
         } else {
             Self::Missing
         }
@@ -62,7 +67,9 @@ impl Credentials {
 /// The password of Basic credentials: everything after the first colon.
 fn password(value: &str) -> Option<String> {
     let decoded = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
-    decoded.split_once(':').map(|(_user, password)| password.to_owned())
+    decoded
+        .split_once(':')
+        .map(|(_user, password)| password.to_owned())
 }
 
 #[cfg(test)]

@@ -57,7 +57,10 @@ pub(crate) struct Object<'a> {
 }
 
 impl Object<'_> {
-    pub(crate) const CLUSTER: Object<'static> = Object { namespace: "", name: "" };
+    pub(crate) const CLUSTER: Object<'static> = Object {
+        namespace: "",
+        name: "",
+    };
 }
 
 impl Right {
@@ -149,8 +152,15 @@ struct Question<'a> {
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Question { who: self.who, right: self.right, object: Object { namespace: &self.namespace, name: &self.name } }
-            .hash(state);
+        Question {
+            who: self.who,
+            right: self.right,
+            object: Object {
+                namespace: &self.namespace,
+                name: &self.name,
+            },
+        }
+        .hash(state);
     }
 }
 
@@ -177,16 +187,28 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Fresh::new(CAPACITY) }
+        Self {
+            client,
+            known: Fresh::new(CAPACITY),
+        }
     }
 
     /// Whether `who` may do `right` to `object`, by a review at most [`ALLOWED_FOR`] ago.
     pub(crate) async fn decide(&self, who: &Identity, right: Right, object: Object<'_>) -> Outcome {
         let key = who.token.as_ref().map(|(_, key)| *key);
-        if let Some(outcome) = self.known.get(&Question { who: key, right, object }) {
+        if let Some(outcome) = self.known.get(&Question {
+            who: key,
+            right,
+            object,
+        }) {
             return outcome;
         }
-        let key = Key { who: key, right, namespace: object.namespace.into(), name: object.name.into() };
+        let key = Key {
+            who: key,
+            right,
+            namespace: object.namespace.into(),
+            name: object.name.into(),
+        };
         self.known.get_or_load(&key, self.load(who, right, object)).await
     }
 
@@ -206,13 +228,21 @@ impl Decisions {
                 debug!(user = %who.name, ?attributes, reason = decision.reason, "denied");
                 (Ok(Decision::Denied), DENIED_FOR)
             }
-            Err(error) if error.is_unauthorized() && who.token.is_some() => (Ok(Decision::TokenRejected), DENIED_FOR),
-            Err(error) => (Err(unavailable("asking what the caller may do", &error)), UNAVAILABLE_FOR),
+            Err(error) if error.is_unauthorized() && who.token.is_some() => {
+                (Ok(Decision::TokenRejected), DENIED_FOR)
+            }
+            Err(error) => (
+                Err(unavailable("asking what the caller may do", &error)),
+                UNAVAILABLE_FOR,
+            ),
         }
     }
 
     async fn anonymous(&self, attributes: Attributes<'_>) -> berth_client::Result<berth_client::Decision> {
-        self.client.own().review(ANONYMOUS_USER, &[ANONYMOUS_GROUP], attributes).await
+        self.client
+            .own()
+            .review(ANONYMOUS_USER, &[ANONYMOUS_GROUP], attributes)
+            .await
     }
 
     pub(crate) fn counts(&self) -> (u64, u64) {
@@ -229,18 +259,45 @@ mod tests {
     #[test]
     fn a_question_finds_its_answer() {
         let state = std::hash::RandomState::new();
-        let object = Object { namespace: "ns", name: "app" };
-        let key = Key { who: None, right: Right::Pull, namespace: "ns".into(), name: "app".into() };
-        let question = |right, object| Question { who: None, right, object };
-        assert_eq!(state.hash_one(&key), state.hash_one(question(Right::Pull, object)));
+        let object = Object {
+            namespace: "ns",
+            name: "app",
+        };
+        let key = Key {
+            who: None,
+            right: Right::Pull,
+            namespace: "ns".into(),
+            name: "app".into(),
+        };
+        let question = |right, object| Question {
+            who: None,
+            right,
+            object,
+        };
+        assert_eq!(
+            state.hash_one(&key),
+            state.hash_one(question(Right::Pull, object))
+        );
         assert!(question(Right::Pull, object).equivalent(&key));
         assert!(!question(Right::Push, object).equivalent(&key));
-        assert!(!question(Right::Pull, Object { namespace: "nsa", name: "pp" }).equivalent(&key));
+        assert!(
+            !question(
+                Right::Pull,
+                Object {
+                    namespace: "nsa",
+                    name: "pp"
+                }
+            )
+            .equivalent(&key)
+        );
     }
 
     #[test]
     fn reviews_are_those_of_the_cluster() {
-        let object = Object { namespace: "ns", name: "app" };
+        let object = Object {
+            namespace: "ns",
+            name: "app",
+        };
         for (right, want) in [
             (Right::Pull, ("get", "imagestreams", "layers")),
             (Right::Push, ("update", "imagestreams", "layers")),
@@ -251,8 +308,15 @@ mod tests {
             (Right::DeleteTag, ("delete", "imagestreamtags", "")),
         ] {
             let attributes = right.attributes(object);
-            assert_eq!((attributes.verb, attributes.resource, attributes.subresource), want, "{right:?}");
-            assert_eq!((attributes.group, attributes.namespace, attributes.name), ("image.openshift.io", "ns", "app"));
+            assert_eq!(
+                (attributes.verb, attributes.resource, attributes.subresource),
+                want,
+                "{right:?}"
+            );
+            assert_eq!(
+                (attributes.group, attributes.namespace, attributes.name),
+                ("image.openshift.io", "ns", "app")
+            );
         }
     }
 }

@@ -99,7 +99,10 @@ impl Exchange {
 
     /// The body of the request, counted as it is read.
     pub(crate) fn count<B>(&self, body: B) -> Counted<B> {
-        Counted { body, received: Arc::clone(&self.received) }
+        Counted {
+            body,
+            received: Arc::clone(&self.received),
+        }
     }
 
     /// The answer, which ends this exchange when it is sent.
@@ -110,11 +113,19 @@ impl Exchange {
         let extensions = response.extensions_mut();
         self.caller = extensions.remove::<Caller>();
         self.operation = extensions.remove::<Operation>().map(|operation| operation.0);
-        if let Some(FileRegion { file, offset, len: length }) = extensions.remove::<FileRegion>() {
+        if let Some(FileRegion {
+            file,
+            offset,
+            len: length,
+        }) = extensions.remove::<FileRegion>()
+        {
             self.by_kernel = Some(length);
             extensions.insert(SendFile { file, offset, length });
         }
-        response.map(|body| ResponseBody { body, exchange: Box::new(self) })
+        response.map(|body| ResponseBody {
+            body,
+            exchange: Box::new(self),
+        })
     }
 
     fn finish(&mut self) {
@@ -129,7 +140,14 @@ impl Exchange {
         const TURNED_AWAY: u16 = 429;
         if !self.probe && self.status != TURNED_AWAY {
             let (method, status, operation) = (&self.method, self.status, self.operation);
-            self.metrics.finished(&Finished { method, status, operation, duration, received, sent });
+            self.metrics.finished(&Finished {
+                method,
+                status,
+                operation,
+                duration,
+                received,
+                sent,
+            });
         }
         if self.log {
             self.write_line(duration, received, sent);
@@ -140,7 +158,12 @@ impl Exchange {
         let route = route::parse(self.uri.path()).ok();
         let (name, reference) = route.as_ref().map_or((None, None), vars);
         let user = self.caller.as_ref().map(|caller| &**caller.name());
-        let uid = self.caller.as_ref().and_then(Identity::of).map(|who| &*who.uid).filter(|uid| !uid.is_empty());
+        let uid = self
+            .caller
+            .as_ref()
+            .and_then(Identity::of)
+            .map(|who| &*who.uid)
+            .filter(|uid| !uid.is_empty());
         macro_rules! line {
             ($level:ident) => {
                 $level!(
@@ -188,7 +211,9 @@ fn vars(route: &Route) -> (Option<&str>, Option<&str>) {
         Route::Base | Route::Catalog => (None, None),
         Route::Tags { name } | Route::Uploads { name } => (Some(name.as_str()), None),
         Route::Manifest { name, reference } => (Some(name.as_str()), Some(reference)),
-        Route::Blob { name, digest } | Route::Referrers { name, digest } => (Some(name.as_str()), Some(digest)),
+        Route::Blob { name, digest } | Route::Referrers { name, digest } => {
+            (Some(name.as_str()), Some(digest))
+        }
         Route::Upload { name, session } => (Some(name.as_str()), Some(session)),
     }
 }
@@ -197,10 +222,16 @@ fn vars(route: &Route) -> (Option<&str>, Option<&str>) {
 fn remote(head: &Parts) -> String {
     let named = |name: &str| {
         let value = head.headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
-        value.parse::<std::net::IpAddr>().is_ok().then(|| value.to_owned())
+        value
+            .parse::<std::net::IpAddr>()
+            .is_ok()
+            .then(|| value.to_owned())
     };
     let peer = || head.extensions.get::<Peer>().map(|peer| peer.address.to_string());
-    named("x-forwarded-for").or_else(|| named("x-real-ip")).or_else(peer).unwrap_or_default()
+    named("x-forwarded-for")
+        .or_else(|| named("x-real-ip"))
+        .or_else(peer)
+        .unwrap_or_default()
 }
 
 fn text(value: Option<&HeaderValue>) -> Option<&str> {
@@ -209,13 +240,25 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
 }
 
 /// Query parameters whose values say what was asked for. All others may be secrets of a client that put them there.
-const SPOKEN: [&str; 9] = ["n", "last", "mount", "from", "digest", "tag", "artifactType", "scope", "service"];
+const SPOKEN: [&str; 9] = [
+    "n",
+    "last",
+    "mount",
+    "from",
+    "digest",
+    "tag",
+    "artifactType",
+    "scope",
+    "service",
+];
 
 /// The path and what may be told of the query.
 fn uri(uri: &Uri) -> Cow<'_, str> {
     let path = uri.path();
     let path = &path[..path.len().min(4 * LOGGED_BYTES)];
-    let Some(query) = uri.query() else { return Cow::Borrowed(path) };
+    let Some(query) = uri.query() else {
+        return Cow::Borrowed(path);
+    };
     let mut told = format!("{path}?");
     for (at, pair) in query.split('&').enumerate() {
         if told.len() > path.len() + LOGGED_BYTES {
@@ -252,7 +295,10 @@ where
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(bytes) = frame.data_ref()
@@ -279,7 +325,9 @@ pub struct ResponseBody {
 
 impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseBody").field("sent", &self.exchange.sent).finish_non_exhaustive()
+        f.debug_struct("ResponseBody")
+            .field("sent", &self.exchange.sent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -287,7 +335,10 @@ impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
@@ -319,7 +370,10 @@ mod tests {
         for (given, want) in [
             ("/v2/", "/v2/"),
             ("/v2/a/b/tags/list?n=3&last=x", "/v2/a/b/tags/list?n=3&last=x"),
-            ("/v2/a/b/blobs/uploads/1?_state=abc&digest=sha256:0", "/v2/a/b/blobs/uploads/1?_state=…&digest=sha256:0"),
+            (
+                "/v2/a/b/blobs/uploads/1?_state=abc&digest=sha256:0",
+                "/v2/a/b/blobs/uploads/1?_state=…&digest=sha256:0",
+            ),
             ("/x?token=secret&access_token", "/x?token=…&access_token=…"),
         ] {
             assert_eq!(uri(&given.parse().expect("a URI")), want);
@@ -328,7 +382,13 @@ mod tests {
 
     #[test]
     fn only_ids_are_taken_for_ids() {
-        for (given, want) in [("a-B_9.z", true), ("", false), ("a b", false), ("\"", false), (&*"x".repeat(65), false)] {
+        for (given, want) in [
+            ("a-B_9.z", true),
+            ("", false),
+            ("a b", false),
+            ("\"", false),
+            (&*"x".repeat(65), false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert("x-request-id", HeaderValue::from_str(given).expect("valid"));
             assert_eq!(given_id(&headers).is_some(), want, "{given}");

@@ -6,10 +6,17 @@
 ///
 /// Spec: OCI distribution, "Referrers Tag Schema"; cosign's `.sig`, `.att` and `.sbom`.
 pub(crate) fn is_folded(tag: &str) -> bool {
-    let (digest, suffix) = tag.split_once('.').map_or((tag, None), |(digest, suffix)| (digest, Some(suffix)));
-    let Some((algorithm, hex)) = digest.split_once('-') else { return false };
+    let (digest, suffix) = tag
+        .split_once('.')
+        .map_or((tag, None), |(digest, suffix)| (digest, Some(suffix)));
+    let Some((algorithm, hex)) = digest.split_once('-') else {
+        return false;
+    };
     // The tag schema cuts a hash after 64 digits, so that one of sha512 looks no longer.
-    let is_hash = hex.len() == 64 && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hash = hex.len() == 64
+        && hex
+            .bytes()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     let is_suffix = suffix.is_none_or(|suffix| matches!(suffix, "sig" | "att" | "sbom"));
     matches!(algorithm, "sha256" | "sha512") && is_hash && is_suffix
 }

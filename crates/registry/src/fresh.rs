@@ -32,7 +32,11 @@ where
 {
     /// A cache of at most `capacity` values; beyond it the least useful one goes.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { cache: Cache::new(capacity), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self {
+            cache: Cache::new(capacity),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 
     /// The value, if there is one that is still good.
@@ -58,7 +62,11 @@ where
             return value;
         }
         let entry = self.cache.entry_async(key, |_key, timed| {
-            if timed.until > Instant::now() { EntryAction::Retain(timed.value.clone()) } else { EntryAction::ReplaceWithGuard }
+            if timed.until > Instant::now() {
+                EntryAction::Retain(timed.value.clone())
+            } else {
+                EntryAction::ReplaceWithGuard
+            }
         });
         match entry.await {
             EntryResult::Retained(value) => {
@@ -70,7 +78,10 @@ where
                 let started = Instant::now();
                 let (value, good_for) = load.await;
                 // An error means that the entry was evicted while it was loaded: nothing is lost.
-                let _evicted = guard.insert(Timed { value: value.clone(), until: started + good_for });
+                let _evicted = guard.insert(Timed {
+                    value: value.clone(),
+                    until: started + good_for,
+                });
                 value
             }
             // Neither happens: the callback never removes, and waiting has no limit. Loading is right in any case.
@@ -80,12 +91,21 @@ where
 
     /// Puts a value that is good for some time from now.
     pub(crate) fn insert(&self, key: K, value: V, good_for: Duration) {
-        self.cache.insert(key, Timed { value, until: Instant::now() + good_for });
+        self.cache.insert(
+            key,
+            Timed {
+                value,
+                until: Instant::now() + good_for,
+            },
+        );
     }
 
     /// How often a value was there and how often it was not.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+        (
+            self.hits.load(Ordering::Relaxed),
+            self.misses.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -97,7 +117,10 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     pub(crate) fn new() -> Self {
-        Self { key: RandomState::new(), next: AtomicU64::new(0) }
+        Self {
+            key: RandomState::new(),
+            next: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn next(&self) -> u64 {
@@ -129,7 +152,10 @@ mod tests {
                     .await
             }
         };
-        assert_eq!(futures_util::future::join_all((0..50).map(|_| ask())).await, vec![7; 50]);
+        assert_eq!(
+            futures_util::future::join_all((0..50).map(|_| ask())).await,
+            vec![7; 50]
+        );
         assert_eq!(loads.load(Ordering::Relaxed), 1);
         // The value is as old as the question, not as the answer.
         tokio::time::advance(TTL.checked_sub(Duration::from_millis(1001)).expect("positive")).await;

@@ -37,7 +37,13 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn new(client: Client, driver: Arc<dyn Driver>) -> Self {
         let probe = PROBE.parse().expect("a constant that is a path");
-        Self { client, driver, probe, draining: AtomicBool::new(false), finding: Fresh::new(1) }
+        Self {
+            client,
+            driver,
+            probe,
+            draining: AtomicBool::new(false),
+            finding: Fresh::new(1),
+        }
     }
 
     /// No longer ready, because the process is about to stop.
@@ -55,7 +61,11 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             return respond(StatusCode::SERVICE_UNAVAILABLE, Body::full("stopping\n"));
         }
-        match self.finding.get_or_load(&(), async { (self.check().await, FINDING_FOR) }).await {
+        match self
+            .finding
+            .get_or_load(&(), async { (self.check().await, FINDING_FOR) })
+            .await
+        {
             Ok(()) => respond(StatusCode::OK, Body::full("ok\n")),
             Err(why) => respond(StatusCode::SERVICE_UNAVAILABLE, Body::full(format!("{why}\n"))),
         }
@@ -78,13 +88,19 @@ impl Health {
         };
         let (storage, api) = tokio::join!(storage, api);
         let problems: Vec<String> = storage.into_iter().chain(api).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n").into())
+        }
     }
 }
 
 fn respond(status: StatusCode, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

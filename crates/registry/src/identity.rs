@@ -50,7 +50,11 @@ impl std::fmt::Debug for TokenKey {
 impl Identity {
     /// Nobody in particular.
     pub(crate) fn anonymous() -> Self {
-        Self { name: ANONYMOUS.into(), uid: Box::default(), token: None }
+        Self {
+            name: ANONYMOUS.into(),
+            uid: Box::default(),
+            token: None,
+        }
     }
 
     /// The identity that [`Access`](crate::access::Gate) attached to a caller.
@@ -77,7 +81,11 @@ impl Identities {
     pub(crate) fn new(client: Client) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
             .expect("the system gives random bytes to whoever asks");
-        Self { client, key, known: Fresh::new(CAPACITY) }
+        Self {
+            client,
+            key,
+            known: Fresh::new(CAPACITY),
+        }
     }
 
     /// The owner of `token`, by a `SelfSubjectReview` at most [`KNOWN_FOR`] ago; none for a token that is none.
@@ -95,14 +103,21 @@ impl Identities {
             Ok(user) if user.name.is_empty() || user.name == "system:anonymous" => (Ok(None), UNKNOWN_FOR),
             Ok(user) => {
                 let token = Some((token.clone(), key));
-                let identity = Identity { name: user.name.into(), uid: user.uid.into(), token };
+                let identity = Identity {
+                    name: user.name.into(),
+                    uid: user.uid.into(),
+                    token,
+                };
                 (Ok(Some(Arc::new(identity))), KNOWN_FOR)
             }
             Err(error) if error.is_unauthorized() || error.is_forbidden() => {
                 debug!(%error, "the API server does not know the token");
                 (Ok(None), UNKNOWN_FOR)
             }
-            Err(error) => (Err(unavailable("asking who the caller is", &error)), UNAVAILABLE_FOR),
+            Err(error) => (
+                Err(unavailable("asking who the caller is", &error)),
+                UNAVAILABLE_FOR,
+            ),
         }
     }
 

@@ -43,7 +43,11 @@ impl Limiter {
     pub(crate) fn new(config: Config) -> Self {
         let running = config.max_running.min(Semaphore::MAX_PERMITS);
         let places = (running > 0).then(|| Arc::new(Semaphore::new(running)));
-        Self { places, waiting: AtomicUsize::new(0), config }
+        Self {
+            places,
+            waiting: AtomicUsize::new(0),
+            config,
+        }
     }
 
     /// A place, at once or after waiting for one.
@@ -51,9 +55,13 @@ impl Limiter {
     /// # Errors
     /// `TOOMANYREQUESTS` when too many wait already, or none came free in time.
     pub(crate) async fn enter(&self) -> Result<Place, Refusal> {
-        let Some(places) = &self.places else { return Ok(Place { _permit: None }) };
+        let Some(places) = &self.places else {
+            return Ok(Place { _permit: None });
+        };
         if let Ok(permit) = Arc::clone(places).try_acquire_owned() {
-            return Ok(Place { _permit: Some(permit) });
+            return Ok(Place {
+                _permit: Some(permit),
+            });
         }
         let _waiting = Waiting::begin(&self.waiting, self.config.max_in_queue)
             .ok_or_else(|| too_many("too many requests are waiting already"))?;
@@ -75,7 +83,10 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl<'a> Waiting<'a> {
     fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let more = |waiting| (waiting < most).then_some(waiting + 1);
-        count.try_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Self(count))
+        count
+            .try_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()
+            .map(|_| Self(count))
     }
 }
 
@@ -86,7 +97,11 @@ impl Drop for Waiting<'_> {
 }
 
 fn too_many(why: &'static str) -> Refusal {
-    Refusal::of(ErrorCode::TooManyRequests, format!("the registry is busy: {why}; try again")).retry_after(RETRY_AFTER)
+    Refusal::of(
+        ErrorCode::TooManyRequests,
+        format!("the registry is busy: {why}; try again"),
+    )
+    .retry_after(RETRY_AFTER)
 }
 
 #[cfg(test)]
@@ -94,7 +109,11 @@ mod tests {
     use super::*;
 
     fn limiter(max_running: usize, max_in_queue: usize, wait: u64) -> Limiter {
-        Limiter::new(Config { max_running, max_in_queue, max_wait_in_queue: Duration::from_secs(wait) })
+        Limiter::new(Config {
+            max_running,
+            max_in_queue,
+            max_wait_in_queue: Duration::from_secs(wait),
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,7 +124,12 @@ mod tests {
         assert!(futures_util::poll!(&mut second).is_pending());
         let third = limiter.enter().await.expect_err("the queue is full");
         assert_eq!(third.code, ErrorCode::TooManyRequests);
-        assert!(third.headers.iter().any(|(name, value)| name == "retry-after" && value == "1"));
+        assert!(
+            third
+                .headers
+                .iter()
+                .any(|(name, value)| name == "retry-after" && value == "1")
+        );
         drop(first);
         let second = second.await.expect("the place of the first");
         // A client that gives up leaves the queue.
@@ -115,7 +139,10 @@ mod tests {
         let mut fifth = Box::pin(limiter.enter());
         assert!(futures_util::poll!(&mut fifth).is_pending());
         tokio::time::advance(Duration::from_secs(6)).await;
-        assert_eq!(fifth.await.expect_err("too late").code, ErrorCode::TooManyRequests);
+        assert_eq!(
+            fifth.await.expect_err("too late").code,
+            ErrorCode::TooManyRequests
+        );
         drop(second);
         limiter.enter().await.expect("a place");
     }

@@ -18,7 +18,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// What an API server says when a quota or a limit is in the way. Quota plugins have no reason of their own: the text is
 /// the interface, and clients of OpenShift's registry rely on it.
-const QUOTA: [&str; 3] = ["exceeded quota:", "status unknown for quota:", "exceeds the maximum limit"];
+const QUOTA: [&str; 3] = [
+    "exceeded quota:",
+    "status unknown for quota:",
+    "exceeds the maximum limit",
+];
 
 /// Records pushes with the registry's own identity; only the stream itself is made with the pusher's.
 pub(crate) struct Mappings {
@@ -32,7 +36,13 @@ impl Mappings {
     }
 
     /// Makes `tag` mean the pushed image. A stream that does not exist yet is made with the rights of `who`.
-    pub(crate) async fn tag(&self, who: &Identity, name: &RepositoryName, tag: &Tag, pushed: &Pushed) -> Result<(), Refusal> {
+    pub(crate) async fn tag(
+        &self,
+        who: &Identity,
+        name: &RepositoryName,
+        tag: &Tag,
+        pushed: &Pushed,
+    ) -> Result<(), Refusal> {
         let object = object(name)?;
         let mapping = ImageStreamMapping {
             metadata: meta(object),
@@ -44,7 +54,12 @@ impl Mappings {
         let mut created = false;
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
-            let Err(error) = self.client.own().create_image_stream_mapping(object.namespace, &mapping).await else {
+            let Err(error) = self
+                .client
+                .own()
+                .create_image_stream_mapping(object.namespace, &mapping)
+                .await
+            else {
                 return Ok(());
             };
             if error.is_not_found_of("namespaces") {
@@ -75,8 +90,16 @@ impl Mappings {
     /// Makes the stream with the rights of `who`, or finds that somebody else just did.
     pub(crate) async fn create_stream(&self, who: &Identity, name: &RepositoryName) -> Result<(), Refusal> {
         let object = object(name)?;
-        let stream = ImageStream { metadata: meta(object), ..ImageStream::default() }.typed();
-        match self.session(who).create_image_stream(object.namespace, &stream).await {
+        let stream = ImageStream {
+            metadata: meta(object),
+            ..ImageStream::default()
+        }
+        .typed();
+        match self
+            .session(who)
+            .create_image_stream(object.namespace, &stream)
+            .await
+        {
             Ok(()) => {
                 info!(user = %who.name, repository = %name, "image stream created for a push");
                 Ok(())
@@ -85,11 +108,17 @@ impl Mappings {
             Err(error) if error.is_not_found() => Err(refuse::no_such_project(object.namespace)),
             Err(error) if error.is_unauthorized() => Err(Refusal::of(
                 ErrorCode::Denied,
-                format!("the image stream {name} does not exist, and the token of \"{}\" is no longer valid", who.name),
+                format!(
+                    "the image stream {name} does not exist, and the token of \"{}\" is no longer valid",
+                    who.name
+                ),
             )),
             Err(error) if error.is_forbidden() => Err(Refusal::of(
                 ErrorCode::Denied,
-                format!("the image stream {name} does not exist and cannot be made by this push: {}", text(&error)),
+                format!(
+                    "the image stream {name} does not exist and cannot be made by this push: {}",
+                    text(&error)
+                ),
             )),
             Err(error) if error.is_invalid() => Err(Refusal::of(
                 ErrorCode::NameInvalid,
@@ -110,7 +139,11 @@ impl Mappings {
     fn image(&self, name: &RepositoryName, pushed: &Pushed) -> Result<Image, Refusal> {
         let manifest = &pushed.manifest;
         let is_index = manifest.kind().is_index();
-        let order = if is_index { "" } else { annotation::LAYERS_ASCENDING };
+        let order = if is_index {
+            ""
+        } else {
+            annotation::LAYERS_ASCENDING
+        };
         let annotations = [
             (annotation::MANAGED, "true"),
             (annotation::MANIFEST_BLOB_STORED, "true"),
@@ -122,12 +155,17 @@ impl Mappings {
             media_type: descriptor.media_type.as_str().to_owned(),
         };
         let Ok(raw) = std::str::from_utf8(&pushed.bytes) else {
-            return Err(Refusal::of(ErrorCode::ManifestInvalid, "the manifest is not UTF-8"));
+            return Err(Refusal::of(
+                ErrorCode::ManifestInvalid,
+                "the manifest is not UTF-8",
+            ));
         };
         let image = Image {
             metadata: ObjectMeta {
                 name: pushed.digest.to_string(),
-                annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+                annotations: annotations
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
                 ..ObjectMeta::default()
             },
             docker_image_reference: format!("{}/{name}@{}", self.server_addr, pushed.digest),
@@ -144,18 +182,29 @@ impl Mappings {
 /// The configuration that describes an image to the API. The config blob of an artifact is anything, and stays out.
 fn config(pushed: &Pushed) -> Option<&str> {
     let descriptor = pushed.manifest.config()?;
-    let describes = matches!(descriptor.media_type.as_str(), media_type::OCI_CONFIG | media_type::DOCKER_CONFIG);
+    let describes = matches!(
+        descriptor.media_type.as_str(),
+        media_type::OCI_CONFIG | media_type::DOCKER_CONFIG
+    );
     let text = std::str::from_utf8(pushed.config.as_ref()?).ok()?;
-    (describes && serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(text).is_ok()).then_some(text)
+    (describes && serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(text).is_ok())
+        .then_some(text)
 }
 
 fn object(name: &RepositoryName) -> Result<Object<'_>, Refusal> {
     let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name))?;
-    Ok(Object { namespace, name: stream })
+    Ok(Object {
+        namespace,
+        name: stream,
+    })
 }
 
 fn meta(object: Object<'_>) -> ObjectMeta {
-    ObjectMeta { name: object.name.to_owned(), namespace: object.namespace.to_owned(), ..ObjectMeta::default() }
+    ObjectMeta {
+        name: object.name.to_owned(),
+        namespace: object.namespace.to_owned(),
+        ..ObjectMeta::default()
+    }
 }
 
 /// What an API server's refusal of a push means to the client that pushed.
@@ -168,14 +217,19 @@ fn refused(doing: &'static str, error: &Error) -> Refusal {
     if (error.is_forbidden() || error.is_invalid()) && quota || error.is_forbidden() && !account {
         Refusal::of(ErrorCode::Denied, format!("the push was refused: {text}"))
     } else if error.is_invalid() {
-        Refusal::of(ErrorCode::ManifestInvalid, format!("the image was refused: {text}"))
+        Refusal::of(
+            ErrorCode::ManifestInvalid,
+            format!("the image was refused: {text}"),
+        )
     } else {
         refuse::failed(doing, error)
     }
 }
 
 fn text(error: &Error) -> String {
-    error.status().map_or_else(|| error.to_string(), |status: &Status| status.message.clone())
+    error
+        .status()
+        .map_or_else(|| error.to_string(), |status: &Status| status.message.clone())
 }
 
 #[cfg(test)]
@@ -189,16 +243,44 @@ mod tests {
     #[test]
     fn a_refused_push_names_its_reason() {
         for (error, code, words) in [
-            (status(403, "Forbidden", "x is forbidden: exceeded quota: q, requested: 1"), ErrorCode::Denied, "exceeded quota: q"),
-            (status(422, "Invalid", "the image exceeds the maximum limit of 1"), ErrorCode::Denied, "maximum limit"),
-            (status(403, "Forbidden", "namespace is being terminated"), ErrorCode::Denied, "terminated"),
-            (status(422, "Invalid", "metadata.name does not match"), ErrorCode::ManifestInvalid, "does not match"),
             (
-                status(403, "Forbidden", "User \"r\" cannot create resource \"imagestreammappings\""),
+                status(
+                    403,
+                    "Forbidden",
+                    "x is forbidden: exceeded quota: q, requested: 1",
+                ),
+                ErrorCode::Denied,
+                "exceeded quota: q",
+            ),
+            (
+                status(422, "Invalid", "the image exceeds the maximum limit of 1"),
+                ErrorCode::Denied,
+                "maximum limit",
+            ),
+            (
+                status(403, "Forbidden", "namespace is being terminated"),
+                ErrorCode::Denied,
+                "terminated",
+            ),
+            (
+                status(422, "Invalid", "metadata.name does not match"),
+                ErrorCode::ManifestInvalid,
+                "does not match",
+            ),
+            (
+                status(
+                    403,
+                    "Forbidden",
+                    "User \"r\" cannot create resource \"imagestreammappings\"",
+                ),
                 ErrorCode::Unknown,
                 "system:registry",
             ),
-            (status(503, "ServiceUnavailable", "etcd is away"), ErrorCode::Unavailable, "etcd is away"),
+            (
+                status(503, "ServiceUnavailable", "etcd is away"),
+                ErrorCode::Unavailable,
+                "etcd is away",
+            ),
             (status(409, "Conflict", "changed"), ErrorCode::Unknown, "log"),
         ] {
             let refusal = refused("recording the push", &error);

@@ -25,9 +25,22 @@ pub(crate) use self::driver::Measured;
 use crate::access::Gate;
 
 /// Upper bounds of durations, in seconds: from a cached answer to a large upload.
-const SECONDS: [f64; 16] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
+const SECONDS: [f64; 16] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0,
+];
 /// Upper bounds of sizes, in bytes: from a manifest to a layer of some GB.
-const BYTES: [f64; 10] = [256.0, 1024.0, 4096.0, 65_536.0, 1_048_576.0, 8_388_608.0, 67_108_864.0, 268_435_456.0, 1_073_741_824.0, 8_589_934_592.0];
+const BYTES: [f64; 10] = [
+    256.0,
+    1024.0,
+    4096.0,
+    65_536.0,
+    1_048_576.0,
+    8_388_608.0,
+    67_108_864.0,
+    268_435_456.0,
+    1_073_741_824.0,
+    8_589_934_592.0,
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
@@ -149,19 +162,51 @@ impl Metrics {
         info.get_or_create(&labels).set(1);
         let own = registry.sub_registry_with_prefix("imageregistry");
         own.register("build_info", "The build that runs, always 1", info);
-        own.register("request_duration_seconds", "Time to serve an operation on a repository", inner.request_duration.clone());
-        own.register("http_in_flight_requests", "Requests that are being served", inner.in_flight.clone());
-        own.register("http_requests", "Requests that were served", inner.requests.clone());
-        own.register("http_request_duration_seconds", "Time to serve a request to its last byte", inner.http_duration.clone());
-        own.register("http_request_size_bytes", "Size of request bodies", inner.request_size.clone());
-        own.register("http_response_size_bytes", "Size of response bodies", inner.response_size.clone());
+        own.register(
+            "request_duration_seconds",
+            "Time to serve an operation on a repository",
+            inner.request_duration.clone(),
+        );
+        own.register(
+            "http_in_flight_requests",
+            "Requests that are being served",
+            inner.in_flight.clone(),
+        );
+        own.register(
+            "http_requests",
+            "Requests that were served",
+            inner.requests.clone(),
+        );
+        own.register(
+            "http_request_duration_seconds",
+            "Time to serve a request to its last byte",
+            inner.http_duration.clone(),
+        );
+        own.register(
+            "http_request_size_bytes",
+            "Size of request bodies",
+            inner.request_size.clone(),
+        );
+        own.register(
+            "http_response_size_bytes",
+            "Size of response bodies",
+            inner.response_size.clone(),
+        );
         own.register(
             "http_time_to_write_header_seconds",
             "Time until the head of a response was ready",
             inner.time_to_header.clone(),
         );
-        own.register("storage_duration_seconds", "Time of calls to the storage", inner.storage_duration.clone());
-        own.register("storage_errors", "Calls to the storage that failed", inner.storage_errors.clone());
+        own.register(
+            "storage_duration_seconds",
+            "Time of calls to the storage",
+            inner.storage_duration.clone(),
+        );
+        own.register(
+            "storage_errors",
+            "Calls to the storage that failed",
+            inner.storage_errors.clone(),
+        );
         own.register(
             "digest_cache_requests",
             "Lookups of image streams for content by digest, by whether a recent one was at hand",
@@ -172,7 +217,11 @@ impl Metrics {
             "Lookups of content by digest, by whether the image stream's history has it",
             inner.scoped_digest_cache.clone(),
         );
-        registry.register("registry_storage_action_seconds", "Time of actions of the storage driver", inner.storage_action.clone());
+        registry.register(
+            "registry_storage_action_seconds",
+            "Time of actions of the storage driver",
+            inner.storage_action.clone(),
+        );
         registry.register_collector(Box::new(AuthCaches(gate)));
         registry.register_collector(Box::new(process::Process::new()));
         Self(Arc::new(Inner { registry, ..inner }))
@@ -197,24 +246,45 @@ impl Metrics {
     pub(crate) fn finished(&self, request: &Finished<'_>) {
         let method = method(request.method);
         let seconds = request.duration.as_secs_f64();
-        self.0.requests.get_or_create(&CodeMethod { code: request.status.into(), method }).inc();
-        self.0.http_duration.get_or_create(&ByMethod { method }).observe(seconds);
+        self.0
+            .requests
+            .get_or_create(&CodeMethod {
+                code: request.status.into(),
+                method,
+            })
+            .inc();
+        self.0
+            .http_duration
+            .get_or_create(&ByMethod { method })
+            .observe(seconds);
         self.0.request_size.observe(request.received as f64);
         self.0.response_size.observe(request.sent as f64);
         if let Some(operation) = request.operation {
-            self.0.request_duration.get_or_create(&Operation { operation }).observe(seconds);
+            self.0
+                .request_duration
+                .get_or_create(&Operation { operation })
+                .observe(seconds);
         }
     }
 
     fn storage(&self, operation: &'static str, duration: Duration, error: Option<&'static str>) {
         let seconds = duration.as_secs_f64();
-        self.0.storage_duration.get_or_create(&Operation { operation }).observe(seconds);
+        self.0
+            .storage_duration
+            .get_or_create(&Operation { operation })
+            .observe(seconds);
         if let Some((_, action)) = operation.split_once("StorageDriver.") {
-            let labels = DriverAction { driver: self.0.driver, action };
+            let labels = DriverAction {
+                driver: self.0.driver,
+                action,
+            };
             self.0.storage_action.get_or_create(&labels).observe(seconds);
         }
         if let Some(code) = error {
-            self.0.storage_errors.get_or_create(&OperationCode { operation, code }).inc();
+            self.0
+                .storage_errors
+                .get_or_create(&OperationCode { operation, code })
+                .inc();
         }
     }
 
@@ -223,12 +293,17 @@ impl Metrics {
     }
 
     pub(crate) fn history_lookup(&self, remembered: bool) {
-        self.0.scoped_digest_cache.get_or_create(&hit_or_miss(remembered)).inc();
+        self.0
+            .scoped_digest_cache
+            .get_or_create(&hit_or_miss(remembered))
+            .inc();
     }
 }
 
 const fn hit_or_miss(hit: bool) -> HitOrMiss {
-    HitOrMiss { r#type: if hit { "Hit" } else { "Miss" } }
+    HitOrMiss {
+        r#type: if hit { "Hit" } else { "Miss" },
+    }
 }
 
 fn hits_and_misses() -> Family<HitOrMiss, Counter> {
@@ -276,10 +351,16 @@ impl Collector for AuthCaches {
             None,
             MetricType::Counter,
         )?;
-        let caches = [("identity", self.0.identities().counts()), ("decision", self.0.decisions().counts())];
+        let caches = [
+            ("identity", self.0.identities().counts()),
+            ("decision", self.0.decisions().counts()),
+        ];
         for (cache, (hits, misses)) in caches {
             for (hit, count) in [(true, hits), (false, misses)] {
-                let labels = CacheType { cache, r#type: hit_or_miss(hit).r#type };
+                let labels = CacheType {
+                    cache,
+                    r#type: hit_or_miss(hit).r#type,
+                };
                 ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
             }
         }

@@ -16,7 +16,9 @@ pub(crate) fn of(head: &Parts) -> Option<String> {
     let (name, port) = split(host);
     let forwarded_port = forwarded("x-forwarded-port").filter(|port| port.parse::<u16>().is_ok());
     // The port of a proxy only belongs to a host that the proxy named too.
-    let port = forwarded_port.filter(|_| head.headers.contains_key("x-forwarded-host")).or(port);
+    let port = forwarded_port
+        .filter(|_| head.headers.contains_key("x-forwarded-host"))
+        .or(port);
     let tls = head.extensions.get::<Peer>().is_some_and(|peer| peer.tls);
     let scheme = match forwarded("x-forwarded-proto") {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
@@ -55,7 +57,9 @@ fn is_host(host: &str) -> bool {
     const LONGEST: usize = 253 + 6;
     !host.is_empty()
         && host.len() <= LONGEST
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+        && host.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']')
+        })
 }
 
 #[cfg(test)]
@@ -71,11 +75,40 @@ mod tests {
             (&[("host", "r:80")], Some("http://r")),
             (&[("host", "[::1]:5000")], Some("http://[::1]:5000")),
             (&[("host", "[::1]")], Some("http://[::1]")),
-            (&[("host", "in:5000"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "out.example")], Some("https://out.example")),
-            (&[("host", "in"), ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "a, b"), ("x-forwarded-port", "8443,1")], Some("https://a:8443")),
-            (&[("host", "in"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "a:1"), ("x-forwarded-port", "443")], Some("https://a")),
-            (&[("host", "in:5000"), ("x-forwarded-port", "443")], Some("http://in:5000")),
-            (&[("host", "in"), ("x-forwarded-proto", "gopher")], Some("http://in")),
+            (
+                &[
+                    ("host", "in:5000"),
+                    ("x-forwarded-proto", "https"),
+                    ("x-forwarded-host", "out.example"),
+                ],
+                Some("https://out.example"),
+            ),
+            (
+                &[
+                    ("host", "in"),
+                    ("x-forwarded-proto", "https, http"),
+                    ("x-forwarded-host", "a, b"),
+                    ("x-forwarded-port", "8443,1"),
+                ],
+                Some("https://a:8443"),
+            ),
+            (
+                &[
+                    ("host", "in"),
+                    ("x-forwarded-proto", "https"),
+                    ("x-forwarded-host", "a:1"),
+                    ("x-forwarded-port", "443"),
+                ],
+                Some("https://a"),
+            ),
+            (
+                &[("host", "in:5000"), ("x-forwarded-port", "443")],
+                Some("http://in:5000"),
+            ),
+            (
+                &[("host", "in"), ("x-forwarded-proto", "gopher")],
+                Some("http://in"),
+            ),
             (&[("host", "evil\",error=\"x")], None),
             (&[], None),
         ] {

@@ -28,13 +28,23 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(client: Client, ttl: Duration) -> Self {
-        Self { client, ttl, known: Fresh::new(CAPACITY) }
+        Self {
+            client,
+            ttl,
+            known: Fresh::new(CAPACITY),
+        }
     }
 
     /// Refuses a blob of `size` bytes that alone is larger than any image of the project may be.
     pub(crate) async fn admit(&self, name: &RepositoryName, size: u64) -> Result<(), Refusal> {
-        let Some((namespace, _)) = name.pair() else { return Ok(()) };
-        match self.known.get_or_load(&Arc::from(namespace), self.load(namespace)).await? {
+        let Some((namespace, _)) = name.pair() else {
+            return Ok(());
+        };
+        match self
+            .known
+            .get_or_load(&Arc::from(namespace), self.load(namespace))
+            .await?
+        {
             Some(most) if u128::from(size) > most => Err(Refusal::of(
                 ErrorCode::Denied,
                 format!(
@@ -50,15 +60,26 @@ impl Limits {
         match self.client.own().limit_ranges(namespace).await {
             Ok(ranges) => (Ok(ranges.iter().filter_map(most).min()), self.ttl),
             Err(error) if error.is_not_found() => (Ok(None), self.ttl),
-            Err(error) => (Err(unavailable("reading the limits of the project", &error)), Duration::ZERO),
+            Err(error) => (
+                Err(unavailable("reading the limits of the project", &error)),
+                Duration::ZERO,
+            ),
         }
     }
 }
 
 /// The smallest limit of one object.
 fn most(range: &LimitRange) -> Option<u128> {
-    let limits = range.spec.as_ref()?.limits.iter().filter(|limit| limit.type_ == IMAGE);
-    limits.filter_map(|limit| limit.max.as_ref()?.get(STORAGE)).filter_map(bytes).min()
+    let limits = range
+        .spec
+        .as_ref()?
+        .limits
+        .iter()
+        .filter(|limit| limit.type_ == IMAGE);
+    limits
+        .filter_map(|limit| limit.max.as_ref()?.get(STORAGE))
+        .filter_map(bytes)
+        .min()
 }
 
 /// A quantity in whole bytes, rounded down; none when it is not one or does not fit.
@@ -67,7 +88,9 @@ fn most(range: &LimitRange) -> Option<u128> {
 fn bytes(quantity: &Quantity) -> Option<u128> {
     let text = quantity.0.trim();
     let text = text.strip_prefix('+').unwrap_or(text);
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
@@ -88,13 +111,24 @@ fn bytes(quantity: &Quantity) -> Option<u128> {
         "Ti" => (1024, 4),
         "Pi" => (1024, 5),
         "Ei" => (1024, 6),
-        exponent => (10, exponent.strip_prefix(['e', 'E'])?.parse::<i32>().ok().filter(|power| power.abs() <= 30)?),
+        exponent => (
+            10,
+            exponent
+                .strip_prefix(['e', 'E'])?
+                .parse::<i32>()
+                .ok()
+                .filter(|power| power.abs() <= 30)?,
+        ),
     };
     // digits * base^power / 10^fraction, exactly.
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
     let shift = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let factor = base.checked_pow(power.unsigned_abs())?;
-    if power < 0 { Some(digits / shift.checked_mul(factor)?) } else { Some(digits.checked_mul(factor)? / shift) }
+    if power < 0 {
+        Some(digits / shift.checked_mul(factor)?)
+    } else {
+        Some(digits.checked_mul(factor)? / shift)
+    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,11 @@ const RETRY_AFTER: u32 = 1;
 /// Logs that the API server could not be asked, with the whole chain of causes, and keeps what a client may know.
 pub(crate) fn unavailable(doing: &'static str, error: &berth_client::Error) -> Unavailable {
     warn!(error = %chain(error), "{doing}");
-    Unavailable { doing, why: error.to_string().into(), retry_after: error.retry_after().unwrap_or(RETRY_AFTER) }
+    Unavailable {
+        doing,
+        why: error.to_string().into(),
+        retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+    }
 }
 
 impl From<Unavailable> for Refusal {
@@ -67,7 +71,9 @@ pub(crate) fn failed(doing: &'static str, error: &berth_client::Error) -> Refusa
     }
     tracing::error!(error = %chain(error), "{doing}");
     let message = if error.is_forbidden() || error.is_unauthorized() {
-        format!("{doing}: the registry's own account may not do that; bind the cluster role system:registry to it")
+        format!(
+            "{doing}: the registry's own account may not do that; bind the cluster role system:registry to it"
+        )
     } else {
         format!("{doing} failed; the registry's log has the reason")
     };
@@ -111,7 +117,8 @@ pub(crate) fn denied(who: &Identity, right: Right, object: Object<'_>) -> Refusa
     } else {
         format!("the project \"{namespace}\", which must exist")
     };
-    let message = format!("user \"{user}\" may not {what}: it needs {needs}, as the role {role} gives, in {place}");
+    let message =
+        format!("user \"{user}\" may not {what}: it needs {needs}, as the role {role} gives, in {place}");
     Refusal::of(ErrorCode::Denied, message).with_detail(records(&[(right, object)]))
 }
 
@@ -126,15 +133,20 @@ pub(crate) fn not_two_parts(name: &RepositoryName) -> Refusal {
 
 /// Says that the repository does not exist.
 pub(crate) fn no_such_stream(name: &RepositoryName) -> Refusal {
-    Refusal::of(ErrorCode::NameUnknown, format!("the image stream {name} does not exist; the first push makes it"))
-        .with_detail(json!({ "name": name.as_str() }))
+    Refusal::of(
+        ErrorCode::NameUnknown,
+        format!("the image stream {name} does not exist; the first push makes it"),
+    )
+    .with_detail(json!({ "name": name.as_str() }))
 }
 
 /// Says that the project of a push does not exist, and how to make it.
 pub(crate) fn no_such_project(namespace: &str) -> Refusal {
     Refusal::of(
         ErrorCode::Denied,
-        format!("the project \"{namespace}\" does not exist; make it with: kubectl create namespace {namespace}"),
+        format!(
+            "the project \"{namespace}\" does not exist; make it with: kubectl create namespace {namespace}"
+        ),
     )
 }
 
@@ -156,15 +168,32 @@ mod tests {
     use super::*;
 
     fn challenge(refusal: &Refusal) -> Option<&str> {
-        let value = refusal.headers.iter().find(|(name, _)| name == header::WWW_AUTHENTICATE)?;
+        let value = refusal
+            .headers
+            .iter()
+            .find(|(name, _)| name == header::WWW_AUTHENTICATE)?;
         Some(value.1.to_str().expect("text"))
     }
 
     #[test]
     fn a_denial_says_who_lacks_what_where() {
-        let who = Identity { name: "alice".into(), uid: Box::default(), token: None };
-        let refusal = denied(&who, Right::Push, Object { namespace: "demo", name: "app" });
-        assert_eq!((refusal.status, refusal.code), (StatusCode::FORBIDDEN, ErrorCode::Denied));
+        let who = Identity {
+            name: "alice".into(),
+            uid: Box::default(),
+            token: None,
+        };
+        let refusal = denied(
+            &who,
+            Right::Push,
+            Object {
+                namespace: "demo",
+                name: "app",
+            },
+        );
+        assert_eq!(
+            (refusal.status, refusal.code),
+            (StatusCode::FORBIDDEN, ErrorCode::Denied)
+        );
         assert_eq!(
             refusal.message,
             "user \"alice\" may not push to demo/app: it needs \"update\" on imagestreams/layers, as the role \
@@ -178,8 +207,14 @@ mod tests {
     #[test]
     fn challenges_are_those_that_clients_know() {
         let none = token_required("https://r:5000", &[]);
-        assert_eq!(challenge(&none), Some("Bearer realm=\"https://r:5000/openshift/token\""));
+        assert_eq!(
+            challenge(&none),
+            Some("Bearer realm=\"https://r:5000/openshift/token\"")
+        );
         let bad = credentials_rejected("openshift", "access denied", &[]);
-        assert_eq!(challenge(&bad), Some("Basic realm=openshift,error=\"access denied\""));
+        assert_eq!(
+            challenge(&bad),
+            Some("Basic realm=openshift,error=\"access denied\"")
+        );
     }
 }

@@ -50,19 +50,29 @@ impl ImageStreams {
             streams: Streams::new(client.clone(), metrics.clone()),
             mappings: Mappings::new(client.clone(), config.server_addr.clone()),
             catalog: Catalog::new(client.clone()),
-            limits: config.quota.then(|| Limits::new(client.clone(), config.quota_ttl)),
+            limits: config
+                .quota
+                .then(|| Limits::new(client.clone(), config.quota_ttl)),
             stored,
             metrics,
         }
     }
 
     async fn existing(&self, name: &RepositoryName) -> Result<Arc<Stream>, Refusal> {
-        self.streams.now(name).await?.ok_or_else(|| refuse::no_such_stream(name))
+        self.streams
+            .now(name)
+            .await?
+            .ok_or_else(|| refuse::no_such_stream(name))
     }
 
     /// Whether content belongs to the stream as far as its history tells. Links in storage decide the rest, but they
     /// outlive their stream: without a stream they only count for one who is pushing it right now.
-    async fn holds(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal> {
+    async fn holds(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Membership, Refusal> {
         let stream = self.streams.recent(name).await?;
         let remembered = stream.as_ref().is_some_and(|stream| stream.remembers(digest));
         self.metrics.history_lookup(remembered);
@@ -76,19 +86,32 @@ impl ImageStreams {
 
     async fn may_push(&self, caller: &Caller, name: &RepositoryName) -> Result<bool, Refusal> {
         match name.pair() {
-            Some((namespace, name)) => self.gate.may(caller, Right::Push, Object { namespace, name }).await,
+            Some((namespace, name)) => {
+                self.gate
+                    .may(caller, Right::Push, Object { namespace, name })
+                    .await
+            }
             None => Ok(false),
         }
     }
 
     async fn reaches(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal> {
-        Ok(self.streams.layers(name).await?.is_some_and(|layers| layers.contains(digest)))
+        Ok(self
+            .streams
+            .layers(name)
+            .await?
+            .is_some_and(|layers| layers.contains(digest)))
     }
 }
 
 #[async_trait]
 impl Repositories for ImageStreams {
-    async fn resolve_tag(&self, caller: &Caller, name: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Refusal> {
+    async fn resolve_tag(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, Refusal> {
         let stream = self.existing(name).await?;
         match stream.resolve(tag.as_str()) {
             None if folded::is_folded(tag.as_str()) => self.stored.resolve_tag(caller, name, tag).await,
@@ -96,38 +119,72 @@ impl Repositories for ImageStreams {
         }
     }
 
-    async fn tags(&self, _caller: &Caller, name: &RepositoryName, after: Option<&str>, limit: usize) -> Result<Names, Refusal> {
+    async fn tags(
+        &self,
+        _caller: &Caller,
+        name: &RepositoryName,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Names, Refusal> {
         let stream = self.existing(name).await?;
         let mut tags = stream.tags_after(after);
         let names = tags.by_ref().take(limit).map(str::to_owned).collect();
-        Ok(Names { names, more: tags.next().is_some() })
+        Ok(Names {
+            names,
+            more: tags.next().is_some(),
+        })
     }
 
     async fn catalog(&self, caller: &Caller, after: Option<&str>, limit: usize) -> Result<Names, Refusal> {
         self.catalog.page(caller, after, limit).await
     }
 
-    async fn holds_manifest(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal> {
+    async fn holds_manifest(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Membership, Refusal> {
         self.holds(caller, name, digest).await
     }
 
-    async fn holds_blob(&self, caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<Membership, Refusal> {
+    async fn holds_blob(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Membership, Refusal> {
         self.holds(caller, name, digest).await
     }
 
-    async fn holds_unlinked(&self, _caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal> {
+    async fn holds_unlinked(
+        &self,
+        _caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, Refusal> {
         // What was said before came from a stream of some seconds ago; the layers are of now, and include the history.
         self.reaches(name, digest).await
     }
 
-    async fn admit_blob(&self, _caller: &Caller, name: &RepositoryName, size: Option<u64>) -> Result<(), Refusal> {
+    async fn admit_blob(
+        &self,
+        _caller: &Caller,
+        name: &RepositoryName,
+        size: Option<u64>,
+    ) -> Result<(), Refusal> {
         match (&self.limits, size) {
             (Some(limits), Some(size)) => limits.admit(name, size).await,
             _ => Ok(()),
         }
     }
 
-    async fn record_manifest(&self, caller: &Caller, name: &RepositoryName, pushed: &Pushed) -> Result<(), Refusal> {
+    async fn record_manifest(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        pushed: &Pushed,
+    ) -> Result<(), Refusal> {
         let anonymous = Identity::anonymous();
         let who = Identity::of(caller).unwrap_or(&anonymous);
         let mut recorded = false;
@@ -152,7 +209,12 @@ impl Repositories for ImageStreams {
         let mut attempt = 1;
         loop {
             // The caller's right was reviewed; pruners have no right on tags of their own, so the registry acts for them.
-            let deleted = self.streams.client().own().delete_image_stream_tag(namespace, stream, tag.as_str()).await;
+            let deleted = self
+                .streams
+                .client()
+                .own()
+                .delete_image_stream_tag(namespace, stream, tag.as_str())
+                .await;
             self.streams.forget(name);
             match deleted {
                 Ok(()) => return Ok(true),
@@ -166,14 +228,27 @@ impl Repositories for ImageStreams {
         }
     }
 
-    async fn delete_manifest(&self, _caller: &Caller, name: &RepositoryName, digest: &Digest) -> Result<bool, Refusal> {
-        let Some(stream) = self.streams.now(name).await? else { return Ok(false) };
+    async fn delete_manifest(
+        &self,
+        _caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, Refusal> {
+        let Some(stream) = self.streams.now(name).await? else {
+            return Ok(false);
+        };
         if stream.remembers(digest) || self.reaches(name, digest).await? {
             let tags: Vec<&str> = stream.tags_of(digest).collect();
-            let whose = if tags.is_empty() { "its history".to_owned() } else { format!("its tags {}", tags.join(", ")) };
+            let whose = if tags.is_empty() {
+                "its history".to_owned()
+            } else {
+                format!("its tags {}", tags.join(", "))
+            };
             return Err(Refusal::of(
                 ErrorCode::Unsupported,
-                format!("the image stream {name} still refers to {digest} by {whose}: delete or prune those first"),
+                format!(
+                    "the image stream {name} still refers to {digest} by {whose}: delete or prune those first"
+                ),
             ));
         }
         // The Image object stays: other streams may have it, and pruning is what deletes Images.

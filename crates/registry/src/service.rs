@@ -58,14 +58,31 @@ impl Registry {
     /// A registry over the blobs of `driver` and the API behind `client`, whose own identity is the registry's.
     ///
     /// It does nothing until it is asked, except for [`Distribution`]'s purge, which its owner runs.
-    pub fn new(config: Config, protocol: berth_distribution::Config, driver: Arc<dyn Driver>, client: Client) -> Self {
+    pub fn new(
+        config: Config,
+        protocol: berth_distribution::Config,
+        driver: Arc<dyn Driver>,
+        client: Client,
+    ) -> Self {
         let gate = Arc::new(Gate::new(&client, &config));
-        let build = (env!("CARGO_PKG_VERSION"), option_env!("BERTH_COMMIT").unwrap_or("unknown"));
+        let build = (
+            env!("CARGO_PKG_VERSION"),
+            option_env!("BERTH_COMMIT").unwrap_or("unknown"),
+        );
         let metrics = Metrics::new("filesystem", build, Arc::clone(&gate));
-        let driver: Arc<dyn Driver> =
-            if config.metrics { Arc::new(Measured::new(driver, metrics.clone())) } else { driver };
+        let driver: Arc<dyn Driver> = if config.metrics {
+            Arc::new(Measured::new(driver, metrics.clone()))
+        } else {
+            driver
+        };
         let stored = Arc::new(plain::PlainRepositories::new(Arc::clone(&driver)));
-        let streams = Arc::new(ImageStreams::new(&client, Arc::clone(&gate), &config, stored, metrics.clone()));
+        let streams = Arc::new(ImageStreams::new(
+            &client,
+            Arc::clone(&gate),
+            &config,
+            stored,
+            metrics.clone(),
+        ));
         let access: Arc<dyn Access> = Arc::clone(&gate) as Arc<dyn Access>;
         Self(Arc::new(Inner {
             distribution: Distribution::new(protocol, Arc::clone(&driver), access, streams),
@@ -100,13 +117,18 @@ impl Registry {
     {
         let inner = &self.0;
         let (mut head, body) = request.into_parts();
-        let id = given_id(&head.headers).unwrap_or_else(|| RequestId(format!("{:016x}", inner.sequence.next()).into()));
+        let id = given_id(&head.headers)
+            .unwrap_or_else(|| RequestId(format!("{:016x}", inner.sequence.next()).into()));
         let tls = head.extensions.get::<Peer>().is_some_and(|peer| peer.tls);
-        head.extensions.insert(if tls { Scheme::Https } else { Scheme::Http });
+        head.extensions
+            .insert(if tls { Scheme::Https } else { Scheme::Http });
         head.extensions.insert(id.clone());
         let mut exchange = Exchange::begin(&head, id.clone(), &inner.metrics, inner.config.access_log);
         let span = error_span!("request", id = id.as_str());
-        let mut response = inner.dispatch(head, body, &mut exchange, &id).instrument(span).await;
+        let mut response = inner
+            .dispatch(head, body, &mut exchange, &id)
+            .instrument(span)
+            .await;
         if let Ok(id) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -116,7 +138,9 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("config", &self.0.config).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,16 +183,32 @@ impl Extension {
             return Some(Self::Metrics);
         }
         if let Some(digest) = path.strip_prefix("/admin/blobs/") {
-            return (!digest.is_empty() && !digest.contains('/')).then(|| Self::AdminBlob { digest: digest.to_owned() });
+            return (!digest.is_empty() && !digest.contains('/')).then(|| Self::AdminBlob {
+                digest: digest.to_owned(),
+            });
         }
-        let (name, digest) = path.strip_prefix("/extensions/v2/")?.rsplit_once("/signatures/")?;
-        let name = name.parse().ok().filter(|_| !digest.is_empty() && !digest.contains('/'))?;
-        Some(Self::Signatures { name, digest: digest.to_owned() })
+        let (name, digest) = path
+            .strip_prefix("/extensions/v2/")?
+            .rsplit_once("/signatures/")?;
+        let name = name
+            .parse()
+            .ok()
+            .filter(|_| !digest.is_empty() && !digest.contains('/'))?;
+        Some(Self::Signatures {
+            name,
+            digest: digest.to_owned(),
+        })
     }
 }
 
 impl Inner {
-    async fn dispatch<B>(&self, head: Parts, body: B, exchange: &mut Exchange, id: &RequestId) -> Response<Body>
+    async fn dispatch<B>(
+        &self,
+        head: Parts,
+        body: B,
+        exchange: &mut Exchange,
+        id: &RequestId,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -193,7 +233,9 @@ impl Inner {
                 self.route(head, exchange.count(body), id).await
             }
         };
-        response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        response
+            .headers_mut()
+            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         response
     }
 
@@ -205,7 +247,9 @@ impl Inner {
         let path = head.uri.path();
         if path == "/v2" || path.starts_with("/v2/") {
             let mut response = self.distribution.call(Request::from_parts(head, body)).await;
-            response.headers_mut().insert(SUPPORTS_SIGNATURES, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(SUPPORTS_SIGNATURES, HeaderValue::from_static("1"));
             return response;
         }
         let Some(extension) = Extension::parse(path) else {
@@ -230,12 +274,18 @@ impl Inner {
         }
         let caller = match self.metrics_secret(head) {
             Some(caller) => caller,
-            None => self.gate.admit(head, &[(Right::Metrics, Object::CLUSTER)]).await?,
+            None => {
+                self.gate
+                    .admit(head, &[(Right::Metrics, Object::CLUSTER)])
+                    .await?
+            }
         };
-        let (content_type, metrics) = self
-            .metrics
-            .encode(&head.headers)
-            .map_err(|error| Refusal::of(ErrorCode::Unknown, format!("the metrics could not be written: {error}")))?;
+        let (content_type, metrics) = self.metrics.encode(&head.headers).map_err(|error| {
+            Refusal::of(
+                ErrorCode::Unknown,
+                format!("the metrics could not be written: {error}"),
+            )
+        })?;
         let mut response = Response::new(Body::full(metrics));
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         Ok(by(caller, response))
@@ -245,13 +295,21 @@ impl Inner {
         use crate::credentials::Credentials;
         let secret = self.config.metrics_secret.as_ref()?;
         match Credentials::of(&head.headers) {
-            Credentials::Token(token) if secret.matches(token.expose()) => Some(Caller::new("metrics secret", ())),
+            Credentials::Token(token) if secret.matches(token.expose()) => {
+                Some(Caller::new("metrics secret", ()))
+            }
             _ => None,
         }
     }
 
     /// `/extensions/v2/<name>/signatures/<digest>`.
-    async fn signatures<B>(&self, head: &Parts, body: B, name: &RepositoryName, digest: &str) -> Result<Response<Body>, Refusal>
+    async fn signatures<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        name: &RepositoryName,
+        digest: &str,
+    ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -265,8 +323,15 @@ impl Inner {
             self.gate.admit(head, &[]).await?;
             return Err(refuse::not_two_parts(name));
         };
-        let object = Object { namespace, name: stream };
-        let rights = [(Right::Sign, object), (Right::Pull, object), (Right::Push, object)];
+        let object = Object {
+            namespace,
+            name: stream,
+        };
+        let rights = [
+            (Right::Sign, object),
+            (Right::Pull, object),
+            (Right::Push, object),
+        ];
         let rights = if write { &rights[..] } else { &rights[1..2] };
         let caller = self.gate.admit(head, rights).await?;
         let response = if write {
@@ -283,7 +348,8 @@ impl Inner {
             return Ok(method_not_allowed("DELETE"));
         }
         let caller = self.gate.admit(head, &[(Right::Prune, Object::CLUSTER)]).await?;
-        let mut response = admin::delete_blob(&*self.driver, &self.distribution, caller.name(), digest).await?;
+        let mut response =
+            admin::delete_blob(&*self.driver, &self.distribution, caller.name(), digest).await?;
         response.extensions_mut().insert(Operation("BlobStore.Delete"));
         Ok(by(caller, response))
     }
@@ -305,7 +371,9 @@ fn text(status: StatusCode, words: &'static str) -> Response<Body> {
 /// A method that the route does not know.
 pub(crate) fn method_not_allowed(allow: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
 
@@ -316,7 +384,10 @@ mod tests {
     #[test]
     fn paths_beside_the_protocol() {
         let signatures = |name: &str, digest: &str| {
-            Some(Extension::Signatures { name: name.parse().expect("a name"), digest: digest.to_owned() })
+            Some(Extension::Signatures {
+                name: name.parse().expect("a name"),
+                digest: digest.to_owned(),
+            })
         };
         for (path, want) in [
             ("/openshift/token", Some(Extension::Token)),
@@ -325,14 +396,28 @@ mod tests {
             ("/openshift", None),
             ("/extensions/v2/metrics", Some(Extension::Metrics)),
             ("/extensions/v2/metrics/", None),
-            ("/extensions/v2/ns/app/signatures/sha256:0", signatures("ns/app", "sha256:0")),
-            ("/extensions/v2/ns/app/signatures/sha256%3A0", signatures("ns/app", "sha256:0")),
+            (
+                "/extensions/v2/ns/app/signatures/sha256:0",
+                signatures("ns/app", "sha256:0"),
+            ),
+            (
+                "/extensions/v2/ns/app/signatures/sha256%3A0",
+                signatures("ns/app", "sha256:0"),
+            ),
             ("/extensions/v2/a/b/c/signatures/d", signatures("a/b/c", "d")),
-            ("/extensions/v2/signatures/signatures/signatures/x", signatures("signatures/signatures", "x")),
+            (
+                "/extensions/v2/signatures/signatures/signatures/x",
+                signatures("signatures/signatures", "x"),
+            ),
             ("/extensions/v2/Ns/app/signatures/d", None),
             ("/extensions/v2/ns/app/signatures/", None),
             ("/extensions/v2/ns/app/signatures", None),
-            ("/admin/blobs/sha256:0", Some(Extension::AdminBlob { digest: "sha256:0".to_owned() })),
+            (
+                "/admin/blobs/sha256:0",
+                Some(Extension::AdminBlob {
+                    digest: "sha256:0".to_owned(),
+                }),
+            ),
             ("/admin/blobs/", None),
             ("/admin/blobs/a/b", None),
             ("/v3/x", None),

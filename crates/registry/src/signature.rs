@@ -34,10 +34,18 @@ struct Signatures {
 }
 
 /// `GET /extensions/v2/<name>/signatures/<digest>`.
-pub(crate) async fn list(client: &Client, name: &RepositoryName, digest: &str) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn list(
+    client: &Client,
+    name: &RepositoryName,
+    digest: &str,
+) -> Result<Response<Body>, Refusal> {
     let digest = parse(digest)?;
     let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name))?;
-    let image = match client.own().image_stream_image(namespace, stream, &digest.to_string()).await {
+    let image = match client
+        .own()
+        .image_stream_image(namespace, stream, &digest.to_string())
+        .await
+    {
         Ok(found) => found.image,
         Err(error) if error.is_not_found() => return Err(unknown(name, &digest)),
         Err(error) => return Err(refuse::failed("reading the signatures", &error)),
@@ -48,12 +56,16 @@ pub(crate) async fn list(client: &Client, name: &RepositoryName, digest: &str) -
         kind: signature.signature_type,
         content: signature.content,
     };
-    let signatures = Signatures { signatures: image.signatures.into_iter().map(wire).collect() };
-    let body = serde_json::to_vec(&signatures).map_err(|error| Refusal::of(ErrorCode::Unknown, error.to_string()))?;
+    let signatures = Signatures {
+        signatures: image.signatures.into_iter().map(wire).collect(),
+    };
+    let body = serde_json::to_vec(&signatures)
+        .map_err(|error| Refusal::of(ErrorCode::Unknown, error.to_string()))?;
     let mut response = Response::new(Body::full(body));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     Ok(response)
 }
 
@@ -72,8 +84,15 @@ where
     let digest = parse(digest)?;
     let signature = read(&digest, body).await?;
     let object = ImageSignature {
-        metadata: ObjectMeta { name: signature.name, ..ObjectMeta::default() },
-        signature_type: if signature.kind.is_empty() { ATOMIC.to_owned() } else { signature.kind },
+        metadata: ObjectMeta {
+            name: signature.name,
+            ..ObjectMeta::default()
+        },
+        signature_type: if signature.kind.is_empty() {
+            ATOMIC.to_owned()
+        } else {
+            signature.kind
+        },
         content: signature.content,
         ..ImageSignature::default()
     }
@@ -88,11 +107,14 @@ where
             *response.status_mut() = StatusCode::CREATED;
             Ok(response)
         }
-        Err(error) if error.is_already_exists() => {
-            Err(Refusal::of(ErrorCode::SignatureExists, format!("the signature {} exists", object.metadata.name)))
-        }
+        Err(error) if error.is_already_exists() => Err(Refusal::of(
+            ErrorCode::SignatureExists,
+            format!("the signature {} exists", object.metadata.name),
+        )),
         Err(error) if error.is_not_found() => Err(unknown(name, &digest)),
-        Err(error) if error.is_unauthorized() => Err(Refusal::of(ErrorCode::Unauthorized, "authentication required")),
+        Err(error) if error.is_unauthorized() => {
+            Err(Refusal::of(ErrorCode::Unauthorized, "authentication required"))
+        }
         Err(error) if error.is_forbidden() => Err(Refusal::of(ErrorCode::Denied, error.to_string())),
         Err(error) if error.is_invalid() || error.status().is_some_and(|status| status.code == 400) => {
             Err(invalid(&error.to_string()))
@@ -106,37 +128,55 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let bytes = Limited::new(body, SIGNATURE_LIMIT).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            invalid(&format!("a signature has at most {SIGNATURE_LIMIT} bytes"))
-        } else {
-            invalid(&format!("the request ended early: {error}"))
-        }
-    })?;
-    let signature: Signature = serde_json::from_slice(&bytes.to_bytes()).map_err(|error| invalid(&error.to_string()))?;
+    let bytes = Limited::new(body, SIGNATURE_LIMIT)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                invalid(&format!("a signature has at most {SIGNATURE_LIMIT} bytes"))
+            } else {
+                invalid(&format!("the request ended early: {error}"))
+            }
+        })?;
+    let signature: Signature =
+        serde_json::from_slice(&bytes.to_bytes()).map_err(|error| invalid(&error.to_string()))?;
     if signature.schema_version != SCHEMA_VERSION {
         return Err(invalid(&format!("schemaVersion must be {SCHEMA_VERSION}")));
     }
     // A signature is stored under the image that its name says, so that must be the image of the URL.
-    let own = signature.name.split_once('@').filter(|(image, rest)| *image == digest.to_string() && !rest.is_empty());
+    let own = signature
+        .name
+        .split_once('@')
+        .filter(|(image, rest)| *image == digest.to_string() && !rest.is_empty());
     match own {
         Some(_) => Ok(signature),
-        None => Err(invalid(&format!("the name must be {digest}@<name of the signature>"))),
+        None => Err(invalid(&format!(
+            "the name must be {digest}@<name of the signature>"
+        ))),
     }
 }
 
 fn parse(digest: &str) -> Result<Digest, Refusal> {
     digest.parse().map_err(|error: berth_oci::DigestError| {
-        Refusal::of(ErrorCode::DigestInvalid, format!("\"{digest}\" is not a digest: {error}"))
+        Refusal::of(
+            ErrorCode::DigestInvalid,
+            format!("\"{digest}\" is not a digest: {error}"),
+        )
     })
 }
 
 fn invalid(why: &str) -> Refusal {
-    Refusal::of(ErrorCode::SignatureInvalid, format!("the signature cannot be taken: {why}"))
+    Refusal::of(
+        ErrorCode::SignatureInvalid,
+        format!("the signature cannot be taken: {why}"),
+    )
 }
 
 fn unknown(name: &RepositoryName, digest: &Digest) -> Refusal {
-    Refusal::of(ErrorCode::ManifestUnknown, format!("the image stream {name} has no image {digest}"))
+    Refusal::of(
+        ErrorCode::ManifestUnknown,
+        format!("the image stream {name} has no image {digest}"),
+    )
 }
 
 #[cfg(test)]
@@ -148,7 +188,8 @@ mod tests {
         let digest = Digest::sha256(b"image");
         let other = Digest::sha256(b"other");
         let json = |version: u32, name: String| {
-            serde_json::json!({"schemaVersion": version, "name": name, "type": "atomic", "content": "c2ln"}).to_string()
+            serde_json::json!({"schemaVersion": version, "name": name, "type": "atomic", "content": "c2ln"})
+                .to_string()
         };
         for (body, good) in [
             (json(2, format!("{digest}@one")), true),
@@ -163,7 +204,10 @@ mod tests {
             let read = read(&digest, http_body_util::Full::new(Bytes::from(body))).await;
             match read {
                 Ok(signature) => assert!(good && signature.content.0 == b"sig", "{short}"),
-                Err(refusal) => assert!(!good && refusal.code == ErrorCode::SignatureInvalid, "{short}: {refusal}"),
+                Err(refusal) => assert!(
+                    !good && refusal.code == ErrorCode::SignatureInvalid,
+                    "{short}: {refusal}"
+                ),
             }
         }
     }

@@ -43,7 +43,10 @@ impl Stream {
 
     /// Tags that mean `digest` now.
     pub(crate) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &str> {
-        self.tags.iter().filter(move |(_, image)| image == digest).map(|(name, _)| &**name)
+        self.tags
+            .iter()
+            .filter(move |(_, image)| image == digest)
+            .map(|(name, _)| &**name)
     }
 
     /// Whether any tag ever meant `digest`, as far as the history goes.
@@ -59,7 +62,11 @@ impl Stream {
         for list in lists {
             let items = list.items.unwrap_or_default();
             // What is no digest is no image of a registry; such events come from imports that failed half way.
-            history.extend(items.iter().filter_map(|event| event.image.parse::<Digest>().ok()));
+            history.extend(
+                items
+                    .iter()
+                    .filter_map(|event| event.image.parse::<Digest>().ok()),
+            );
             if let Some(image) = items.first().and_then(|event| event.image.parse().ok()) {
                 tags.push((Box::from(&*list.tag), image));
             }
@@ -126,7 +133,11 @@ struct Parsed<T> {
 
 impl<T> Clone for Parsed<T> {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), value: Arc::clone(&self.value), seen: self.seen }
+        Self {
+            bytes: self.bytes.clone(),
+            value: Arc::clone(&self.value),
+            seen: self.seen,
+        }
     }
 }
 
@@ -166,13 +177,24 @@ impl Streams {
     /// The stream as it is now: sees every push that was acknowledged before.
     pub(crate) async fn now(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
         const DOING: &str = "reading the image stream";
-        let Some((namespace, stream)) = name.pair() else { return Ok(None) };
+        let Some((namespace, stream)) = name.pair() else {
+            return Ok(None);
+        };
         let started = Instant::now();
         match self.client.own().image_stream_bytes(namespace, stream).await {
-            Ok(bytes) => keep(&self.streams, name, bytes, started, Stream::parse).map(Some).map_err(|source| {
-                let what = format!("GET {name}");
-                refuse::failed(DOING, &berth_client::Error::Answer { what, kind: "ImageStream", source })
-            }),
+            Ok(bytes) => keep(&self.streams, name, bytes, started, Stream::parse)
+                .map(Some)
+                .map_err(|source| {
+                    let what = format!("GET {name}");
+                    refuse::failed(
+                        DOING,
+                        &berth_client::Error::Answer {
+                            what,
+                            kind: "ImageStream",
+                            source,
+                        },
+                    )
+                }),
             Err(error) if error.is_not_found() => {
                 self.forget(name);
                 Ok(None)
@@ -184,7 +206,10 @@ impl Streams {
     /// The stream as it was within the last ten seconds, or as it is now. Good for saying yes: what is missing from it may
     /// have come since.
     pub(crate) async fn recent(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
-        let recent = self.streams.get(name).filter(|parsed| parsed.seen.elapsed() < RECENT);
+        let recent = self
+            .streams
+            .get(name)
+            .filter(|parsed| parsed.seen.elapsed() < RECENT);
         self.metrics.stream_lookup(recent.is_some());
         match recent {
             Some(parsed) => Ok(Some(parsed.value)),
@@ -195,13 +220,29 @@ impl Streams {
     /// What the stream's history reaches now; none when there is no such stream.
     pub(crate) async fn layers(&self, name: &RepositoryName) -> Result<Option<Arc<Layers>>, Refusal> {
         const DOING: &str = "reading the layers of the image stream";
-        let Some((namespace, stream)) = name.pair() else { return Ok(None) };
+        let Some((namespace, stream)) = name.pair() else {
+            return Ok(None);
+        };
         let started = Instant::now();
-        match self.client.own().image_stream_layers_bytes(namespace, stream).await {
-            Ok(bytes) => keep(&self.layers, name, bytes, started, Layers::parse).map(Some).map_err(|source| {
-                let what = format!("GET {name}/layers");
-                refuse::failed(DOING, &berth_client::Error::Answer { what, kind: "ImageStreamLayers", source })
-            }),
+        match self
+            .client
+            .own()
+            .image_stream_layers_bytes(namespace, stream)
+            .await
+        {
+            Ok(bytes) => keep(&self.layers, name, bytes, started, Layers::parse)
+                .map(Some)
+                .map_err(|source| {
+                    let what = format!("GET {name}/layers");
+                    refuse::failed(
+                        DOING,
+                        &berth_client::Error::Answer {
+                            what,
+                            kind: "ImageStreamLayers",
+                            source,
+                        },
+                    )
+                }),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(refuse::failed(DOING, &error)),
         }
@@ -234,7 +275,14 @@ fn keep<T>(
         return Ok(value);
     }
     let value = Arc::new(parse(&bytes)?);
-    kept.insert(name.clone(), Parsed { bytes, value: Arc::clone(&value), seen });
+    kept.insert(
+        name.clone(),
+        Parsed {
+            bytes,
+            value: Arc::clone(&value),
+            seen,
+        },
+    );
     Ok(value)
 }
 
@@ -270,13 +318,28 @@ mod tests {
         assert_eq!(tags(Some("1.10")), ["v1", "v2"]);
         assert_eq!(tags(Some("v11")), ["v2"]);
         assert_eq!(tags(Some("z")), [""; 0]);
-        for (tag, want) in [("v1", Some(a)), ("v2", Some(b)), ("empty", None), ("broken", None), ("v", None)] {
+        for (tag, want) in [
+            ("v1", Some(a)),
+            ("v2", Some(b)),
+            ("empty", None),
+            ("broken", None),
+            ("v", None),
+        ] {
             assert_eq!(stream.resolve(tag), want, "{tag}");
         }
-        assert!(stream.remembers(&a) && stream.remembers(&b) && stream.remembers(&c) && !stream.remembers(&digest("d")));
+        assert!(
+            stream.remembers(&a)
+                && stream.remembers(&b)
+                && stream.remembers(&c)
+                && !stream.remembers(&digest("d"))
+        );
         assert_eq!(stream.tags_of(&a).collect::<Vec<_>>(), ["1.10", "v1"]);
         for empty in ["{}", r#"{"status":{}}"#, r#"{"status":{"tags":null}}"#] {
-            assert_eq!(Stream::parse(empty.as_bytes()).expect(empty).tags.len(), 0, "{empty}");
+            assert_eq!(
+                Stream::parse(empty.as_bytes()).expect(empty).tags.len(),
+                0,
+                "{empty}"
+            );
         }
     }
 

@@ -33,7 +33,9 @@ pub(crate) async fn serve(gate: &Gate, head: &Parts) -> Result<Response<Body>, R
     match gate.identities().resolve(&token).await? {
         Some(who) => {
             let mut response = granted(token.expose());
-            response.extensions_mut().insert(Caller::shared(who.name.clone(), who));
+            response
+                .extensions_mut()
+                .insert(Caller::shared(who.name.clone(), who));
             Ok(response)
         }
         None => Ok(unauthorized()),
@@ -43,8 +45,12 @@ pub(crate) async fn serve(gate: &Gate, head: &Parts) -> Result<Response<Body>, R
 fn granted(token: &str) -> Response<Body> {
     let body = json!({ "token": token, "access_token": token }).to_string();
     let mut response = Response::new(Body::full(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -21,7 +21,11 @@ impl Measured {
     }
 }
 
-async fn measure<T>(metrics: &Metrics, operation: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+async fn measure<T>(
+    metrics: &Metrics,
+    operation: &'static str,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let started = Instant::now();
     let result = call.await;
     metrics.storage(operation, started.elapsed(), result.as_ref().err().map(code));
@@ -49,7 +53,9 @@ fn commit_name(steps: &[Step]) -> &'static str {
         Some(Step::Publish { .. }) => "StorageDriver.Move",
         Some(Step::Touch { .. }) => "StorageDriver.Touch",
         Some(Step::Discard { .. }) => "StorageDriver.Delete",
-        Some(Step::Put { .. } | Step::Ensure { .. } | Step::Stash { .. }) | None => "StorageDriver.PutContent",
+        Some(Step::Put { .. } | Step::Ensure { .. } | Step::Stash { .. }) | None => {
+            "StorageDriver.PutContent"
+        }
     }
 }
 
@@ -68,12 +74,25 @@ impl Driver for Measured {
     }
 
     async fn list(&self, directory: &BlobPath, after: Option<&str>, limit: usize) -> Result<Listing> {
-        measure(&self.metrics, "StorageDriver.List", self.driver.list(directory, after, limit)).await
+        measure(
+            &self.metrics,
+            "StorageDriver.List",
+            self.driver.list(directory, after, limit),
+        )
+        .await
     }
 
     async fn append(&self, path: &BlobPath, offset: u64) -> Result<Box<dyn Append>> {
-        let append = measure(&self.metrics, "StorageDriver.Writer", self.driver.append(path, offset)).await?;
-        Ok(Box::new(MeasuredAppend { append, metrics: self.metrics.clone() }))
+        let append = measure(
+            &self.metrics,
+            "StorageDriver.Writer",
+            self.driver.append(path, offset),
+        )
+        .await?;
+        Ok(Box::new(MeasuredAppend {
+            append,
+            metrics: self.metrics.clone(),
+        }))
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
@@ -86,11 +105,26 @@ impl Driver for Measured {
     }
 
     async fn delete_tree(&self, path: &BlobPath) -> Result<bool> {
-        measure(&self.metrics, "StorageDriver.Delete", self.driver.delete_tree(path)).await
+        measure(
+            &self.metrics,
+            "StorageDriver.Delete",
+            self.driver.delete_tree(path),
+        )
+        .await
     }
 
-    async fn signed_url(&self, path: &BlobPath, method: Method, lifetime: Duration) -> Result<Option<String>> {
-        measure(&self.metrics, "StorageDriver.URLFor", self.driver.signed_url(path, method, lifetime)).await
+    async fn signed_url(
+        &self,
+        path: &BlobPath,
+        method: Method,
+        lifetime: Duration,
+    ) -> Result<Option<String>> {
+        measure(
+            &self.metrics,
+            "StorageDriver.URLFor",
+            self.driver.signed_url(path, method, lifetime),
+        )
+        .await
     }
 }
 

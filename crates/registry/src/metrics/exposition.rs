@@ -5,15 +5,26 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, header};
 use prometheus_client::{encoding::text, registry::Registry};
 
-const OPENMETRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// The metrics in the format that the request accepts, with its content type.
-pub(crate) fn encode(registry: &Registry, headers: &HeaderMap) -> Result<(HeaderValue, String), std::fmt::Error> {
+pub(crate) fn encode(
+    registry: &Registry,
+    headers: &HeaderMap,
+) -> Result<(HeaderValue, String), std::fmt::Error> {
     let mut text = String::with_capacity(16 << 10);
     text::encode(&mut text, registry)?;
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    Ok(if accepts.contains("application/openmetrics-text") { (OPENMETRICS, text) } else { (PROMETHEUS, older(&text)) })
+    let accepts = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    Ok(if accepts.contains("application/openmetrics-text") {
+        (OPENMETRICS, text)
+    } else {
+        (PROMETHEUS, older(&text))
+    })
 }
 
 /// OpenMetrics in the older text format: a counter's family is named like its samples, and there are no units and no end.
@@ -25,7 +36,8 @@ fn older(openmetrics: &str) -> String {
     for line in openmetrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = Some(rest);
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             let (family, kind) = match kind {
                 "counter" => (Cow::Owned(format!("{name}_total")), kind),
                 "info" => (Cow::Owned(format!("{name}_info")), "gauge"),

@@ -14,8 +14,13 @@ const TAGS: &str = "/v2/demo/app/tags/list";
 /// An API with a stream `demo/app` that `alice` may push to and `bob` may pull from.
 fn api() -> Api {
     let api = Api::new();
-    api.builder("a", "alice", "demo").user("b", "bob").grant("bob get imagestreams/layers demo/app").user("e", "eve");
-    api.state().streams.insert("demo/app".to_owned(), [("v1".to_owned(), vec![])].into());
+    api.builder("a", "alice", "demo")
+        .user("b", "bob")
+        .grant("bob get imagestreams/layers demo/app")
+        .user("e", "eve");
+    api.state()
+        .streams
+        .insert("demo/app".to_owned(), [("v1".to_owned(), vec![])].into());
     api
 }
 
@@ -27,28 +32,82 @@ async fn challenges_follow_the_credentials() {
     for (who, path, status, code, challenge) in [
         (As::Nobody, "/v2/", 401, "UNAUTHORIZED", Some(bearer.clone())),
         (As::Nobody, TAGS, 401, "UNAUTHORIZED", Some(bearer.clone())),
-        (As::Nobody, "/v2/demo/app/x/tags/list", 401, "UNAUTHORIZED", Some(bearer.clone())),
-        (As::Bearer("anonymous"), TAGS, 401, "UNAUTHORIZED", Some(basic("access denied"))),
-        (As::Basic("anonymous"), "/v2/", 401, "UNAUTHORIZED", Some(basic("access denied"))),
-        (As::Basic("garbage"), "/v2/", 401, "UNAUTHORIZED", Some(basic("access denied"))),
-        (As::Basic(""), "/v2/", 401, "UNAUTHORIZED", Some(basic("failed to decode credentials"))),
+        (
+            As::Nobody,
+            "/v2/demo/app/x/tags/list",
+            401,
+            "UNAUTHORIZED",
+            Some(bearer.clone()),
+        ),
+        (
+            As::Bearer("anonymous"),
+            TAGS,
+            401,
+            "UNAUTHORIZED",
+            Some(basic("access denied")),
+        ),
+        (
+            As::Basic("anonymous"),
+            "/v2/",
+            401,
+            "UNAUTHORIZED",
+            Some(basic("access denied")),
+        ),
+        (
+            As::Basic("garbage"),
+            "/v2/",
+            401,
+            "UNAUTHORIZED",
+            Some(basic("access denied")),
+        ),
+        (
+            As::Basic(""),
+            "/v2/",
+            401,
+            "UNAUTHORIZED",
+            Some(basic("failed to decode credentials")),
+        ),
         (As::Basic("e"), TAGS, 403, "DENIED", None),
         (As::Bearer("e"), "/v2/other/app/tags/list", 403, "DENIED", None),
-        (As::Basic("e"), "/v2/demo/app/x/tags/list", 400, "NAME_INVALID", None),
+        (
+            As::Basic("e"),
+            "/v2/demo/app/x/tags/list",
+            400,
+            "NAME_INVALID",
+            None,
+        ),
         (As::Basic("e"), "/v2/app/tags/list", 400, "NAME_INVALID", None),
         (As::Basic("e"), "/v2/_catalog", 403, "DENIED", None),
     ] {
         let answer = registry.get(who, path).await;
         let codes = answer.codes().expect("an error body");
-        assert_eq!((answer.status.as_u16(), codes[0].as_str()), (status, code), "{who:?} {path}");
-        assert_eq!(answer.header("www-authenticate"), challenge.as_deref(), "{who:?} {path}");
+        assert_eq!(
+            (answer.status.as_u16(), codes[0].as_str()),
+            (status, code),
+            "{who:?} {path}"
+        );
+        assert_eq!(
+            answer.header("www-authenticate"),
+            challenge.as_deref(),
+            "{who:?} {path}"
+        );
         let id = answer.header("x-request-id").expect("an id");
-        assert_eq!(answer.json()["errors"][0]["detail"]["requestId"], id, "{who:?} {path}");
+        assert_eq!(
+            answer.json()["errors"][0]["detail"]["requestId"],
+            id,
+            "{who:?} {path}"
+        );
     }
-    assert_eq!(registry.get(As::Bearer("anonymous"), "/v2/").await.status, StatusCode::OK);
+    assert_eq!(
+        registry.get(As::Bearer("anonymous"), "/v2/").await.status,
+        StatusCode::OK
+    );
     assert_eq!(registry.get(As::Basic("b"), TAGS).await.status, StatusCode::OK);
     let denied = registry.get(As::Basic("e"), TAGS).await.message();
-    assert!(denied.contains("\"eve\"") && denied.contains("demo/app") && denied.contains("system:image-puller"), "{denied}");
+    assert!(
+        denied.contains("\"eve\"") && denied.contains("demo/app") && denied.contains("system:image-puller"),
+        "{denied}"
+    );
 }
 
 #[tokio::test]
@@ -57,16 +116,36 @@ async fn the_token_endpoint_gives_back_the_token() {
     let token = |answer: &support::Answer| answer.json()["token"].as_str().map(str::to_owned);
     let path = "/openshift/token?account=x&scope=repository:demo/app:pull&service=s";
     let anonymous = registry.get(As::Nobody, path).await;
-    assert_eq!((anonymous.status, token(&anonymous).as_deref()), (StatusCode::OK, Some("anonymous")));
+    assert_eq!(
+        (anonymous.status, token(&anonymous).as_deref()),
+        (StatusCode::OK, Some("anonymous"))
+    );
     let known = registry.get(As::Basic("b"), path).await;
-    assert_eq!((known.status, token(&known).as_deref()), (StatusCode::OK, Some("b")));
+    assert_eq!(
+        (known.status, token(&known).as_deref()),
+        (StatusCode::OK, Some("b"))
+    );
     assert_eq!(known.json()["access_token"], "b");
-    for who in [As::Basic("garbage"), As::Basic(""), As::Bearer("b"), As::Bearer("anonymous")] {
+    for who in [
+        As::Basic("garbage"),
+        As::Basic(""),
+        As::Bearer("b"),
+        As::Bearer("anonymous"),
+    ] {
         let answer = registry.get(who, path).await;
-        assert_eq!((answer.status, answer.body.len()), (StatusCode::UNAUTHORIZED, 0), "{who:?}");
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (StatusCode::UNAUTHORIZED, 0),
+            "{who:?}"
+        );
     }
-    let post = registry.send(As::Basic("b"), Method::POST, path, &[], b"grant_type=password").await;
-    assert_eq!((post.status, post.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, Some("GET")));
+    let post = registry
+        .send(As::Basic("b"), Method::POST, path, &[], b"grant_type=password")
+        .await;
+    assert_eq!(
+        (post.status, post.header("allow")),
+        (StatusCode::METHOD_NOT_ALLOWED, Some("GET"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,14 +155,24 @@ async fn the_cluster_is_asked_once_in_ten_seconds() {
     let alice = As::Bearer("a");
     let reviews = |api: &Api| {
         let calls = api.take_calls();
-        calls.into_iter().filter(|call| call.contains("review")).map(|call| call.replace("alice ", "")).collect::<Vec<_>>()
+        calls
+            .into_iter()
+            .filter(|call| call.contains("review"))
+            .map(|call| call.replace("alice ", ""))
+            .collect::<Vec<_>>()
     };
     // A push asks for both rights, in this order, after asking who it is; then nothing for ten seconds.
     let upload = "/v2/demo/app/blobs/uploads/";
-    assert_eq!(registry.send(alice, Method::POST, upload, &[], b"").await.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        registry.send(alice, Method::POST, upload, &[], b"").await.status,
+        StatusCode::ACCEPTED
+    );
     assert_eq!(reviews(&api), [WHOAMI, CAN_I, CAN_I]);
     for _ in 0..10 {
-        assert_eq!(registry.send(alice, Method::POST, upload, &[], b"").await.status, StatusCode::ACCEPTED);
+        assert_eq!(
+            registry.send(alice, Method::POST, upload, &[], b"").await.status,
+            StatusCode::ACCEPTED
+        );
         assert_eq!(registry.get(alice, TAGS).await.status, StatusCode::OK);
     }
     assert_eq!(reviews(&api), [""; 0]);
@@ -118,9 +207,15 @@ async fn an_api_that_does_not_answer_is_a_503() {
     let registry = registry(&api);
     api.state().down = true;
     let answer = registry.get(As::Basic("b"), TAGS).await;
-    assert_eq!((answer.status, answer.codes().expect("a body")[0].as_str()), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
+    assert_eq!(
+        (answer.status, answer.codes().expect("a body")[0].as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+    );
     assert!(answer.header("retry-after").is_some());
-    assert_eq!(registry.get(As::Basic("b"), "/openshift/token").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        registry.get(As::Basic("b"), "/openshift/token").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(registry.get(As::Nobody, "/healthz").await.status, StatusCode::OK);
     let ready = registry.get(As::Nobody, "/readyz").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -131,14 +226,18 @@ async fn an_api_that_does_not_answer_is_a_503() {
     assert_eq!(registry.get(As::Basic("b"), TAGS).await.status, StatusCode::OK);
     assert_eq!(registry.get(As::Nobody, "/readyz").await.status, StatusCode::OK);
     registry.0.drain();
-    assert_eq!(registry.get(As::Nobody, "/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        registry.get(As::Nobody, "/readyz").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(registry.get(As::Nobody, "/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn what_everybody_may_pull_needs_no_token() {
     let api = api();
-    api.grant("system:anonymous get imagestreams/layers demo/app").user("s", "scoped");
+    api.grant("system:anonymous get imagestreams/layers demo/app")
+        .user("s", "scoped");
     let registry = registry(&api);
     for who in [As::Nobody, As::Bearer("anonymous"), As::Basic("s")] {
         assert_eq!(registry.get(who, TAGS).await.status, StatusCode::OK, "{who:?}");
@@ -146,13 +245,27 @@ async fn what_everybody_may_pull_needs_no_token() {
     // Nobody in particular is asked about with the registry's own identity.
     assert!(api.take_calls().contains(&format!("registry {CAN_THEY}")));
     // Reading is all that is done without a header: whoever writes is asked for credentials.
-    for (method, path) in [(Method::POST, "/v2/demo/app/blobs/uploads/"), (Method::PUT, "/v2/demo/app/manifests/v1")] {
+    for (method, path) in [
+        (Method::POST, "/v2/demo/app/blobs/uploads/"),
+        (Method::PUT, "/v2/demo/app/manifests/v1"),
+    ] {
         let answer = registry.send(As::Nobody, method, path, &[], b"").await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-        assert!(answer.header("www-authenticate").expect("a challenge").starts_with("Bearer "));
+        assert!(
+            answer
+                .header("www-authenticate")
+                .expect("a challenge")
+                .starts_with("Bearer ")
+        );
     }
-    assert_eq!(registry.get(As::Nobody, "/v2/").await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(registry.get(As::Nobody, "/v2/demo/other/tags/list").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        registry.get(As::Nobody, "/v2/").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        registry.get(As::Nobody, "/v2/demo/other/tags/list").await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
@@ -162,24 +275,47 @@ async fn a_mount_never_reveals_what_may_not_be_pulled() {
     api.state().namespaces.insert("mine".to_owned());
     let registry = registry(&api);
     let blob = b"of alice";
-    assert_eq!(registry.push_blob(As::Basic("a"), "demo/app", blob).await.status, StatusCode::CREATED);
+    assert_eq!(
+        registry.push_blob(As::Basic("a"), "demo/app", blob).await.status,
+        StatusCode::CREATED
+    );
     let digest = berth_oci::Digest::sha256(blob);
     for (from, grant, want) in [
         ("&from=demo/app", None, StatusCode::ACCEPTED),
         ("", None, StatusCode::ACCEPTED),
-        ("&from=demo/app", Some("carol get imagestreams/layers demo/app"), StatusCode::CREATED),
+        (
+            "&from=demo/app",
+            Some("carol get imagestreams/layers demo/app"),
+            StatusCode::CREATED,
+        ),
     ] {
         if let Some(grant) = grant {
             api.grant(grant);
             // A fresh identity has no remembered denials.
             api.user("c2", "carol");
         }
-        let who = if grant.is_some() { As::Basic("c2") } else { As::Basic("c") };
+        let who = if grant.is_some() {
+            As::Basic("c2")
+        } else {
+            As::Basic("c")
+        };
         let path = format!("/v2/mine/copy/blobs/uploads/?mount={digest}{from}");
         let answer = registry.send(who, Method::POST, &path, &[], b"").await;
         assert_eq!(answer.status, want, "{from} {grant:?}");
-        let seen = registry.send(who, Method::HEAD, &format!("/v2/mine/copy/blobs/{digest}"), &[], b"").await;
-        let want = if grant.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let seen = registry
+            .send(
+                who,
+                Method::HEAD,
+                &format!("/v2/mine/copy/blobs/{digest}"),
+                &[],
+                b"",
+            )
+            .await;
+        let want = if grant.is_some() {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        };
         assert_eq!(seen.status, want, "{from} {grant:?}");
     }
 }
@@ -189,8 +325,20 @@ async fn metrics_are_for_those_who_may() {
     let api = api();
     api.grant("bob get registry/metrics /*");
     let plain = registry(&api);
-    let secret = with(&api, berth_registry::Config { metrics_secret: berth_registry::Secret::new("s3cret"), ..config() });
-    let off = with(&api, berth_registry::Config { metrics: false, ..config() });
+    let secret = with(
+        &api,
+        berth_registry::Config {
+            metrics_secret: berth_registry::Secret::new("s3cret"),
+            ..config()
+        },
+    );
+    let off = with(
+        &api,
+        berth_registry::Config {
+            metrics: false,
+            ..config()
+        },
+    );
     let path = "/extensions/v2/metrics";
     for (registry, who, want) in [
         (&plain, As::Nobody, StatusCode::UNAUTHORIZED),
@@ -213,16 +361,28 @@ async fn metrics_are_for_those_who_may() {
 #[tokio::test]
 async fn requests_beyond_the_limit_are_turned_away() {
     let api = api();
-    let reads = berth_registry::limiter::Config { max_running: 1, ..Default::default() };
+    let reads = berth_registry::limiter::Config {
+        max_running: 1,
+        ..Default::default()
+    };
     let registry = with(&api, berth_registry::Config { reads, ..config() });
     let path = "/v2/demo/app/tags/list";
     // A place is held until the answer is sent.
-    let request = http::Request::get(path).body(http_body_util::Full::new(bytes::Bytes::new())).expect("a request");
+    let request = http::Request::get(path)
+        .body(http_body_util::Full::new(bytes::Bytes::new()))
+        .expect("a request");
     let held = registry.0.serve(request).await;
     let answer = registry.get(As::Basic("b"), path).await;
     assert_eq!(answer.codes().expect("a body"), ["TOOMANYREQUESTS"]);
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("1")));
-    assert_eq!(registry.get(As::Nobody, "/healthz").await.status, StatusCode::OK, "probes are not limited");
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (429, Some("1"))
+    );
+    assert_eq!(
+        registry.get(As::Nobody, "/healthz").await.status,
+        StatusCode::OK,
+        "probes are not limited"
+    );
     drop(held);
     assert_eq!(registry.get(As::Basic("b"), path).await.status, StatusCode::OK);
 }

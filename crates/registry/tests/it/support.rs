@@ -40,12 +40,20 @@ impl Answer {
     pub(crate) fn codes(&self) -> Option<Vec<String>> {
         let body: Value = serde_json::from_slice(&self.body).ok()?;
         let errors = body.get("errors")?.as_array()?;
-        Some(errors.iter().map(|error| error["code"].as_str().expect("a code").to_owned()).collect())
+        Some(
+            errors
+                .iter()
+                .map(|error| error["code"].as_str().expect("a code").to_owned())
+                .collect(),
+        )
     }
 
     /// The message of the first error.
     pub(crate) fn message(&self) -> String {
-        self.json()["errors"][0]["message"].as_str().expect("a message").to_owned()
+        self.json()["errors"][0]["message"]
+            .as_str()
+            .expect("a message")
+            .to_owned()
     }
 }
 
@@ -62,8 +70,18 @@ pub(crate) enum As<'a> {
 pub(crate) struct Peer(pub(crate) Registry);
 
 impl Peer {
-    pub(crate) async fn send(&self, who: As<'_>, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, HOST);
+    pub(crate) async fn send(
+        &self,
+        who: As<'_>,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, HOST);
         request = match who {
             As::Nobody => request,
             As::Bearer(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
@@ -78,11 +96,17 @@ impl Peer {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("a request");
+        let request = request
+            .body(Full::new(Bytes::copy_from_slice(body)))
+            .expect("a request");
         let response = self.0.serve(request).await;
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Answer { status: head.status, headers: head.headers, body }
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, who: As<'_>, path: &str) -> Answer {
@@ -93,18 +117,42 @@ impl Peer {
     pub(crate) async fn push_blob(&self, who: As<'_>, repository: &str, bytes: &[u8]) -> Answer {
         let digest = berth_oci::Digest::sha256(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        self.send(who, Method::POST, &path, &[("content-type", "application/octet-stream")], bytes).await
+        self.send(
+            who,
+            Method::POST,
+            &path,
+            &[("content-type", "application/octet-stream")],
+            bytes,
+        )
+        .await
     }
 
-    pub(crate) async fn push_manifest(&self, who: As<'_>, repository: &str, reference: &str, manifest: &image::Manifest) -> Answer {
+    pub(crate) async fn push_manifest(
+        &self,
+        who: As<'_>,
+        repository: &str,
+        reference: &str,
+        manifest: &image::Manifest,
+    ) -> Answer {
         let path = format!("/v2/{repository}/manifests/{reference}");
-        self.send(who, Method::PUT, &path, &[("content-type", manifest.media_type)], &manifest.bytes).await
+        self.send(
+            who,
+            Method::PUT,
+            &path,
+            &[("content-type", manifest.media_type)],
+            &manifest.bytes,
+        )
+        .await
     }
 }
 
 /// The configuration of all tests.
 pub(crate) fn config() -> Config {
-    Config { realm: "openshift".to_owned(), metrics: true, ..Config::new("registry.svc:5000") }
+    Config {
+        realm: "openshift".to_owned(),
+        metrics: true,
+        ..Config::new("registry.svc:5000")
+    }
 }
 
 /// A registry over memory and `api`.
@@ -115,5 +163,10 @@ pub(crate) fn registry(api: &Api) -> Peer {
 pub(crate) fn with(api: &Api, config: Config) -> Peer {
     let own = TokenSource::new(Token::new("registry-token").expect("a token"));
     let client = Client::in_process(api.service(), own);
-    Peer(Registry::new(config, berth_distribution::Config::default(), Arc::new(MemoryDriver::new()), client))
+    Peer(Registry::new(
+        config,
+        berth_distribution::Config::default(),
+        Arc::new(MemoryDriver::new()),
+        client,
+    ))
 }

@@ -48,7 +48,9 @@ impl Api {
     /// An API with the registry's own account and one project.
     pub(crate) fn new() -> Self {
         let api = Self::default();
-        api.state().users.insert("registry-token".to_owned(), "registry".to_owned());
+        api.state()
+            .users
+            .insert("registry-token".to_owned(), "registry".to_owned());
         api.state().namespaces.insert("demo".to_owned());
         api
     }
@@ -107,13 +109,24 @@ impl Api {
         })
     }
 
-    fn answer(&self, head: &http::request::Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, std::io::Error> {
+    fn answer(
+        &self,
+        head: &http::request::Parts,
+        body: &[u8],
+    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
         let mut state = self.state();
-        let token = head.headers.get(header::AUTHORIZATION).map(|value| value.to_str().expect("text"));
+        let token = head
+            .headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.to_str().expect("text"));
         let token = token.map(|value| value.strip_prefix("Bearer ").expect("a bearer token"));
-        let user = token.map_or(Some(ANONYMOUS.to_owned()), |token| state.users.get(token).cloned());
+        let user = token.map_or(Some(ANONYMOUS.to_owned()), |token| {
+            state.users.get(token).cloned()
+        });
         let line = format!("{} {}", head.method, head.uri);
-        state.calls.push(format!("{} {line}", user.as_deref().unwrap_or("?")));
+        state
+            .calls
+            .push(format!("{} {line}", user.as_deref().unwrap_or("?")));
         if state.down {
             return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
         }
@@ -121,7 +134,9 @@ impl Api {
             let (_, code, reason, message) = state.failures.remove(at);
             return Ok(status(code, reason, message, ""));
         }
-        let Some(user) = user else { return Ok(status(401, "Unauthorized", "Unauthorized", "")) };
+        let Some(user) = user else {
+            return Ok(status(401, "Unauthorized", "Unauthorized", ""));
+        };
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         Ok(state.serve(&user, &head.method, head.uri.path(), &body))
     }
@@ -134,21 +149,26 @@ impl State {
         let slash = if subresource.is_empty() { "" } else { "/" };
         let what = format!("{user} {} {}{slash}{subresource}", text("verb"), text("resource"));
         assert_eq!(text("group"), "image.openshift.io", "{attributes}");
-        [text("name"), "*"].iter().any(|name| self.grants.contains(&format!("{what} {}/{name}", text("namespace"))))
+        [text("name"), "*"].iter().any(|name| {
+            self.grants
+                .contains(&format!("{what} {}/{name}", text("namespace")))
+        })
     }
 
     fn serve(&mut self, user: &str, method: &Method, path: &str, body: &Value) -> Response<Full<Bytes>> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
-            ("POST", [.., "selfsubjectreviews"]) => {
-                created(&json!({"kind": "SelfSubjectReview", "status": {"userInfo": {"username": user, "uid": "u1"}}}))
-            }
+            ("POST", [.., "selfsubjectreviews"]) => created(
+                &json!({"kind": "SelfSubjectReview", "status": {"userInfo": {"username": user, "uid": "u1"}}}),
+            ),
             ("POST", [.., "selfsubjectaccessreviews"]) if user == ANONYMOUS || user == "scoped" => {
                 status(403, "Forbidden", "anonymous may not ask", "")
             }
             ("POST", [.., "selfsubjectaccessreviews"]) => {
                 let allowed = self.may(user, &body["spec"]["resourceAttributes"]);
-                created(&json!({"kind": "SelfSubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}))
+                created(
+                    &json!({"kind": "SelfSubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}),
+                )
             }
             ("POST", [.., "subjectaccessreviews"]) => {
                 assert_eq!(user, "registry");
@@ -156,31 +176,55 @@ impl State {
                 let allowed = self.may(other, &body["spec"]["resourceAttributes"]);
                 created(&json!({"kind": "SubjectAccessReview", "spec": {}, "status": {"allowed": allowed}}))
             }
-            ("GET", [.., "namespaces", namespace, "imagestreams", name]) => match self.streams.get(&format!("{namespace}/{name}")) {
-                Some(tags) => ok(&stream(namespace, name, tags)),
-                None => status(404, "NotFound", "imagestreams not found", "imagestreams"),
-            },
+            ("GET", [.., "namespaces", namespace, "imagestreams", name]) => {
+                match self.streams.get(&format!("{namespace}/{name}")) {
+                    Some(tags) => ok(&stream(namespace, name, tags)),
+                    None => status(404, "NotFound", "imagestreams not found", "imagestreams"),
+                }
+            }
             ("GET", [.., "namespaces", namespace, "imagestreams", name, "layers"]) => {
                 let key = format!("{namespace}/{name}");
                 let Some(tags) = self.streams.get(&key) else {
                     return status(404, "NotFound", "imagestreams not found", "imagestreams");
                 };
-                let images: BTreeMap<&str, Value> =
-                    tags.values().flatten().map(|image| (&**image, json!({"layers": null}))).collect();
-                let blobs: BTreeMap<&str, Value> =
-                    self.layers.get(&key).into_iter().flatten().map(|blob| (&**blob, json!({"size": 1}))).collect();
+                let images: BTreeMap<&str, Value> = tags
+                    .values()
+                    .flatten()
+                    .map(|image| (&**image, json!({"layers": null})))
+                    .collect();
+                let blobs: BTreeMap<&str, Value> = self
+                    .layers
+                    .get(&key)
+                    .into_iter()
+                    .flatten()
+                    .map(|blob| (&**blob, json!({"size": 1})))
+                    .collect();
                 ok(&json!({"kind": "ImageStreamLayers", "metadata": {}, "blobs": blobs, "images": images}))
             }
             ("POST", [.., "namespaces", namespace, "imagestreams"]) => {
                 let name = body["metadata"]["name"].as_str().expect("a name");
                 let attributes = json!({"verb": "create", "group": "image.openshift.io", "resource": "imagestreams", "namespace": namespace});
                 if !self.may(user, &attributes) {
-                    return status(403, "Forbidden", &format!("User \"{user}\" cannot create resource \"imagestreams\""), "imagestreams");
+                    return status(
+                        403,
+                        "Forbidden",
+                        &format!("User \"{user}\" cannot create resource \"imagestreams\""),
+                        "imagestreams",
+                    );
                 }
                 if !self.namespaces.contains(*namespace) {
-                    return status(404, "NotFound", &format!("namespaces \"{namespace}\" not found"), "namespaces");
+                    return status(
+                        404,
+                        "NotFound",
+                        &format!("namespaces \"{namespace}\" not found"),
+                        "namespaces",
+                    );
                 }
-                if self.streams.insert(format!("{namespace}/{name}"), BTreeMap::new()).is_some() {
+                if self
+                    .streams
+                    .insert(format!("{namespace}/{name}"), BTreeMap::new())
+                    .is_some()
+                {
                     return status(409, "AlreadyExists", "exists", "imagestreams");
                 }
                 created(body)
@@ -188,14 +232,21 @@ impl State {
             ("POST", [.., "namespaces", namespace, "imagestreammappings"]) => {
                 assert_eq!(user, "registry");
                 if !self.namespaces.contains(*namespace) {
-                    return status(404, "NotFound", &format!("namespaces \"{namespace}\" not found"), "namespaces");
+                    return status(
+                        404,
+                        "NotFound",
+                        &format!("namespaces \"{namespace}\" not found"),
+                        "namespaces",
+                    );
                 }
                 let name = body["metadata"]["name"].as_str().expect("a name");
                 let Some(tags) = self.streams.get_mut(&format!("{namespace}/{name}")) else {
                     return status(404, "NotFound", "not found", "imagestreammappings");
                 };
                 let image = body["image"]["metadata"]["name"].as_str().expect("an image");
-                tags.entry(body["tag"].as_str().expect("a tag").to_owned()).or_default().insert(0, image.to_owned());
+                tags.entry(body["tag"].as_str().expect("a tag").to_owned())
+                    .or_default()
+                    .insert(0, image.to_owned());
                 self.images.insert(image.to_owned(), body["image"].clone());
                 created(&json!({"kind": "Status", "status": "Success"}))
             }
@@ -211,22 +262,36 @@ impl State {
             ("DELETE", [.., "namespaces", namespace, "imagestreamtags", name]) => {
                 assert_eq!(user, "registry");
                 let (stream, tag) = name.split_once(':').expect("a tag");
-                match self.streams.get_mut(&format!("{namespace}/{stream}")).and_then(|tags| tags.remove(tag)) {
+                match self
+                    .streams
+                    .get_mut(&format!("{namespace}/{stream}"))
+                    .and_then(|tags| tags.remove(tag))
+                {
                     Some(_) => ok(&json!({"kind": "Status", "status": "Success"})),
                     None => status(404, "NotFound", "not found", "imagestreamtags"),
                 }
             }
-            ("GET", [.., "namespaces", _, "limitranges"]) => ok(&json!({"kind": "LimitRangeList", "apiVersion": "v1", "metadata": {}, "items": [
-                {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "10"}}]}}
-            ]})),
+            ("GET", [.., "namespaces", _, "limitranges"]) => ok(
+                &json!({"kind": "LimitRangeList", "apiVersion": "v1", "metadata": {}, "items": [
+                    {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "10"}}]}}
+                ]}),
+            ),
             _ => status(404, "NotFound", &format!("no such path {path}"), ""),
         }
     }
 }
 
 fn stream(namespace: &str, name: &str, tags: &BTreeMap<String, Vec<String>>) -> Value {
-    let events = |images: &Vec<String>| images.iter().map(|image| json!({"image": image})).collect::<Vec<_>>();
-    let tags: Vec<Value> = tags.iter().map(|(tag, images)| json!({"tag": tag, "items": events(images)})).collect();
+    let events = |images: &Vec<String>| {
+        images
+            .iter()
+            .map(|image| json!({"image": image}))
+            .collect::<Vec<_>>()
+    };
+    let tags: Vec<Value> = tags
+        .iter()
+        .map(|(tag, images)| json!({"tag": tag, "items": events(images)}))
+        .collect();
     json!({"kind": "ImageStream", "metadata": {"name": name, "namespace": namespace}, "status": {"tags": tags}})
 }
 
@@ -240,10 +305,15 @@ fn created(body: &Value) -> Response<Full<Bytes>> {
 
 fn status(code: u16, reason: &str, message: &str, kind: &str) -> Response<Full<Bytes>> {
     let details = json!({"kind": kind});
-    respond(code, &json!({"kind": "Status", "status": "Failure", "reason": reason, "message": message, "details": details, "code": code}))
+    respond(
+        code,
+        &json!({"kind": "Status", "status": "Failure", "reason": reason, "message": message, "details": details, "code": code}),
+    )
 }
 
 fn respond(code: u16, body: &Value) -> Response<Full<Bytes>> {
-    Response::builder().status(code).body(Full::new(Bytes::from(body.to_string()))).expect("valid")
+    Response::builder()
+        .status(code)
+        .body(Full::new(Bytes::from(body.to_string())))
+        .expect("valid")
 }
-

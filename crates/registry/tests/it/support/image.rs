@@ -25,16 +25,17 @@ pub(crate) fn config(of: &str) -> Vec<u8> {
 
 /// An OCI image manifest over one layer.
 pub(crate) fn manifest(config: &[u8], layer: &[u8]) -> Manifest {
-    let descriptor = |kind: &str, bytes: &[u8]| {
-        json!({"mediaType": kind, "digest": Digest::sha256(bytes).to_string(), "size": bytes.len()})
-    };
+    let descriptor = |kind: &str, bytes: &[u8]| json!({"mediaType": kind, "digest": Digest::sha256(bytes).to_string(), "size": bytes.len()});
     let bytes = json!({
         "schemaVersion": 2,
         "mediaType": berth_oci::media_type::OCI_MANIFEST,
         "config": descriptor(berth_oci::media_type::OCI_CONFIG, config),
         "layers": [descriptor(berth_oci::media_type::OCI_LAYER_GZIP, layer)],
     });
-    Manifest { bytes: bytes.to_string().into_bytes(), media_type: berth_oci::media_type::OCI_MANIFEST }
+    Manifest {
+        bytes: bytes.to_string().into_bytes(),
+        media_type: berth_oci::media_type::OCI_MANIFEST,
+    }
 }
 
 /// An index over one manifest.
@@ -44,5 +45,8 @@ pub(crate) fn index(child: &Manifest) -> Manifest {
         "mediaType": berth_oci::media_type::OCI_INDEX,
         "manifests": [{"mediaType": child.media_type, "digest": child.digest().to_string(), "size": child.bytes.len()}],
     });
-    Manifest { bytes: bytes.to_string().into_bytes(), media_type: berth_oci::media_type::OCI_INDEX }
+    Manifest {
+        bytes: bytes.to_string().into_bytes(),
+        media_type: berth_oci::media_type::OCI_INDEX,
+    }
 }
