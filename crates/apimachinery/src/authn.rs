@@ -2,11 +2,9 @@
 //!
 //! [`Union`] asks in order: [`ClientCertificates`], [`FrontProxy`], [`BearerTokens`] (service accounts through
 //! [`TokenVerifier`], and whatever other tokens a server knows), and takes a request without any credentials for an
-//! anonymous one. Wrong credentials are an error, never anonymous. [`impersonate`] then lets those who may act as
-//! somebody else do so.
+//! anonymous one. Wrong credentials are an error, never anonymous.
 mod bearer;
 mod certificate;
-mod impersonate;
 mod issue;
 mod key;
 mod proxy;
@@ -17,7 +15,6 @@ mod verify;
 pub use self::{
     bearer::{BearerTokens, TokenAuthenticator, TokenError, TokenIdentity, bearer_token},
     certificate::{ClientCertificates, PeerCertificates, TrustError},
-    impersonate::impersonate,
     issue::{
         Bound, BoundKind, DEFAULT_TOKEN_LIFETIME, Issued, MAX_TOKEN_LIFETIME, MIN_TOKEN_LIFETIME,
         TokenIssuer, TokenRequest,

@@ -79,7 +79,7 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 }
 
 /// All values of a header that are not empty.
-pub(super) fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
+fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
     let values = headers
         .get_all(name)
         .iter()
@@ -90,14 +90,14 @@ pub(super) fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Headers that begin with `prefix`, by the rest of their name in lower case, percent-decoded.
-pub(super) fn extra(headers: &HeaderMap, prefix: &str) -> std::collections::BTreeMap<String, Vec<String>> {
+/// Headers that begin with `prefix`, by the rest of their (lower-case) name, percent-decoded.
+fn extra(headers: &HeaderMap, prefix: &str) -> std::collections::BTreeMap<String, Vec<String>> {
     let mut extra = std::collections::BTreeMap::<String, Vec<String>>::new();
     for (name, value) in headers {
         let (Some(key), Ok(value)) = (name.as_str().strip_prefix(prefix), value.to_str()) else {
             continue;
         };
-        let key = percent_decode_str(key).decode_utf8_lossy().to_lowercase();
+        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
         extra.entry(key).or_default().push(value.to_owned());
     }
     extra

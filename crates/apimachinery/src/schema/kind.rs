@@ -46,7 +46,7 @@ impl ObjectSchema for Kind {
         }
         match report.type_error(&kind, &version) {
             Some(message) => Err(Status::bad_request(message)),
-            None => Ok(report.unknown),
+            None => Ok(report.findings()),
         }
     }
 

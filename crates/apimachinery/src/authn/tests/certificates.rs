@@ -1,4 +1,4 @@
-use http::{HeaderMap, Request};
+use http::Request;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
@@ -6,9 +6,8 @@ use rcgen::{
 use serde_json::json;
 
 use crate::{
-    access::{Attributes, Authorizer, Decision, Target},
-    authn::{ClientCertificates, FrontProxy, PeerCertificates, impersonate, split_service_account},
-    identity::{Authenticator, UserInfo},
+    authn::{ClientCertificates, FrontProxy, PeerCertificates, split_service_account},
+    identity::Authenticator,
 };
 
 struct Authority {
@@ -135,126 +134,6 @@ async fn only_a_verified_proxy_is_believed() {
         (front, &headers[1..]),
     ] {
         assert_eq!(proxy.authenticate(&parts(&chain, headers)).await.unwrap(), None);
-    }
-}
-
-/// Allows `impersonate` of what its list names, as `resource[/subresource] [namespace/]name`.
-struct May(&'static [&'static str]);
-
-#[async_trait::async_trait]
-impl Authorizer for May {
-    async fn authorize(&self, attributes: &Attributes<'_>) -> Decision {
-        let Target::Resource {
-            resource,
-            subresource,
-            namespace,
-            name,
-            ..
-        } = attributes.target
-        else {
-            return Decision::no_opinion("");
-        };
-        let slash = |left: &str, right: &str| {
-            if left.is_empty() {
-                right.to_owned()
-            } else {
-                format!("{left}/{right}")
-            }
-        };
-        let resource = if subresource.is_empty() {
-            resource.to_owned()
-        } else {
-            slash(resource, subresource)
-        };
-        let asked = format!("{resource} {}", slash(namespace, name));
-        if attributes.verb == "impersonate" && self.0.contains(&asked.as_str()) {
-            Decision::allow("")
-        } else {
-            Decision::no_opinion("")
-        }
-    }
-}
-
-#[tokio::test]
-async fn impersonation_needs_every_right() {
-    let admin = UserInfo {
-        name: "admin".into(),
-        ..UserInfo::default()
-    };
-    for (headers, may, want) in [
-        (vec![], &[][..], Ok(None)),
-        (
-            vec![("impersonate-user", "jane")],
-            &["users jane"][..],
-            Ok(Some(("jane", vec!["system:authenticated"]))),
-        ),
-        (vec![("impersonate-user", "jane")], &["users joe"][..], Err(403)),
-        (
-            vec![("impersonate-user", "jane"), ("impersonate-group", "dev")],
-            &["users jane", "groups dev"][..],
-            Ok(Some(("jane", vec!["dev", "system:authenticated"]))),
-        ),
-        (
-            vec![
-                ("impersonate-user", "jane"),
-                ("impersonate-group", "system:masters"),
-            ],
-            &["users jane", "groups dev"][..],
-            Err(403),
-        ),
-        (
-            vec![("impersonate-user", "system:serviceaccount:demo:a")],
-            &["serviceaccounts demo/a"][..],
-            Ok(Some((
-                "system:serviceaccount:demo:a",
-                vec![
-                    "system:serviceaccounts",
-                    "system:serviceaccounts:demo",
-                    "system:authenticated",
-                ],
-            ))),
-        ),
-        (
-            vec![("impersonate-user", "system:serviceaccount:demo:a")],
-            &["users system:serviceaccount:demo:a"][..],
-            Err(403),
-        ),
-        (
-            vec![("impersonate-user", "system:anonymous")],
-            &["users system:anonymous"][..],
-            Ok(Some(("system:anonymous", vec!["system:unauthenticated"]))),
-        ),
-        (vec![("impersonate-group", "dev")], &["groups dev"][..], Err(400)),
-        (
-            vec![("impersonate-user", "j"), ("impersonate-extra-k", "v")],
-            &["users j"][..],
-            Err(403),
-        ),
-        (
-            vec![("impersonate-user", "j"), ("impersonate-extra-k", "v")],
-            &["users j", "userextras/k v"][..],
-            Ok(Some(("j", vec!["system:authenticated"]))),
-        ),
-        (
-            vec![("impersonate-user", "j"), ("impersonate-uid", "1")],
-            &["users j"][..],
-            Err(403),
-        ),
-    ] {
-        let mut map = HeaderMap::new();
-        for (name, value) in &headers {
-            map.append(*name, value.parse().unwrap());
-        }
-        let got = impersonate(&map, &admin, &May(may)).await;
-        let got = got.as_ref().map_err(crate::status::Status::code).map(|user| {
-            user.as_ref().map(|user| {
-                (
-                    user.name.as_str(),
-                    user.groups.iter().map(String::as_str).collect::<Vec<_>>(),
-                )
-            })
-        });
-        assert_eq!(got, want, "{headers:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::rule::Rule;
-use crate::{identity::UserInfo, object::Object};
+use crate::{identity::UserInfo, object::Object, storage::Storage};
 
 /// Prefix of the user names of service accounts.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
@@ -99,6 +99,15 @@ impl View {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Takes in what `storage` holds of `kind`, now and whenever it changes, before the writer of a change returns.
+    pub fn follow(&self, kind: Kind, storage: &Storage) {
+        let view = self.clone();
+        storage.observe(Arc::new(move |change| match &change.entry {
+            Some(entry) => view.put(kind, entry.object()),
+            None => view.remove(kind, change.namespace(), change.name()),
+        }));
     }
 
     /// Takes in a role or binding that was created or changed.
