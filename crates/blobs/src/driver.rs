@@ -87,8 +87,8 @@ pub enum Step {
         /// What; at most [`SMALL_MAX_BYTES`].
         bytes: Bytes,
     },
-    /// Writes an object whose path follows from its content. When an object of the same length is there, it stays, is made
-    /// durable, and its age is refreshed as by [`Step::Touch`].
+    /// Writes an object unless the same bytes are there already: then they stay, are made durable, and their age is
+    /// refreshed as by [`Step::Touch`]. What differs was damaged, when the path follows from the content, and is replaced.
     Ensure {
         /// Where.
         path: BlobPath,

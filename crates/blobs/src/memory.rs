@@ -67,10 +67,10 @@ impl MemoryDriver {
 impl State {
     fn step(&mut self, step: Step) -> Result<()> {
         match step {
-            Step::Put { path, bytes } | Step::Stash { path, bytes } => {
+            // In memory, keeping an object with the same bytes and replacing it are the same.
+            Step::Put { path, bytes } | Step::Stash { path, bytes } | Step::Ensure { path, bytes } => {
                 self.objects.insert(path, Object::new(bytes));
             }
-            Step::Ensure { path, bytes } => self.keep_or_insert(path, bytes),
             Step::Publish { from, to } => {
                 let upload = self.objects.remove(&from).ok_or(Error::NotFound { path: from })?;
                 self.keep_or_insert(to, upload.bytes);

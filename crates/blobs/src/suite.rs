@@ -507,11 +507,18 @@ pub async fn ensure_keeps_what_is_there(driver: Subject) {
     assert_eq!(content(&driver, "/m/data").await.unwrap(), "good");
     let before = driver.stat(&path("/m/data")).await.unwrap().unwrap().modified;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    driver.commit(ensure("evil")).await.unwrap();
+    driver.commit(ensure("good")).await.unwrap();
     assert_eq!(content(&driver, "/m/data").await.unwrap(), "good");
     assert!(driver.stat(&path("/m/data")).await.unwrap().unwrap().modified > before);
-    driver.commit(ensure("longer")).await.unwrap();
-    assert_eq!(content(&driver, "/m/data").await.unwrap(), "longer");
+    for damaged in ["", "g", "g\0\0\0", "good and more"] {
+        driver.put(&path("/m/data"), damaged.into()).await.unwrap();
+        driver.commit(ensure("good")).await.unwrap();
+        assert_eq!(
+            content(&driver, "/m/data").await.unwrap(),
+            "good",
+            "after {damaged:?}"
+        );
+    }
 }
 
 /// [`Step::Touch`].
@@ -591,6 +598,26 @@ pub async fn steps_are_taken_in_order(driver: Subject) {
         .unwrap();
     assert_eq!(driver.read(&path("/o")).await.unwrap().unwrap(), "2");
     assert_eq!(driver.read(&path("/p/q")).await.unwrap(), None);
+    let ensure = Step::Ensure {
+        path: path("/o"),
+        bytes: "2".into(),
+    };
+    let publish = Step::Publish {
+        from: path("/s"),
+        to: path("/t"),
+    };
+    let touch = Step::Touch { path: path("/t") };
+    let steps = vec![
+        Step::Discard { path: path("/o") },
+        ensure,
+        put("/s", "3"),
+        publish,
+        touch,
+    ];
+    driver.commit(steps).await.unwrap();
+    assert_eq!(driver.read(&path("/o")).await.unwrap().unwrap(), "2");
+    assert_eq!(driver.read(&path("/t")).await.unwrap().unwrap(), "3");
+    assert_eq!(driver.read(&path("/s")).await.unwrap(), None);
 }
 
 /// Uploads of the same content that are published at the same time.

@@ -7,12 +7,14 @@
 
 use std::{os::fd::AsFd as _, sync::Arc};
 
+use bytes::Bytes;
 use rustix::{
     fs::{AtFlags, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT},
     io::Errno,
 };
 
 use super::{
+    content,
     directories::{ATTEMPTS, Syncs, make_parents},
     root::{self, Root},
     temp::Temp,
@@ -23,8 +25,9 @@ use crate::{BlobPath, Error, Result, SMALL_MAX_BYTES, Step};
 /// A step whose bytes are in their private place.
 enum Staged {
     Rename { temp: Temp, to: BlobPath, durable: bool },
-    Kept,
+    Keep { path: BlobPath, bytes: Bytes },
     Publish { from: BlobPath, to: BlobPath },
+    Touch { path: BlobPath },
     Discard { path: BlobPath },
 }
 
@@ -33,63 +36,48 @@ pub(super) fn apply(root: &Arc<Root>, steps: Vec<Step>, synced: Option<&BlobPath
     let mut syncs = Syncs::default();
     let mut staged = Vec::with_capacity(steps.len());
     for step in steps {
-        staged.push(stage(root, step, synced, &mut syncs)?);
+        staged.push(stage(root, step)?);
     }
     for step in staged {
-        take(root, step, &mut syncs)?;
+        take(root, step, synced, &mut syncs)?;
     }
     syncs.run(root)
 }
 
-fn stage(root: &Arc<Root>, step: Step, synced: Option<&BlobPath>, syncs: &mut Syncs) -> Result<Staged> {
+fn stage(root: &Arc<Root>, step: Step) -> Result<Staged> {
     Ok(match step {
-        Step::Put { path, bytes } => Staged::Rename {
-            temp: write(root, &path, &bytes, true)?,
-            to: path,
-            durable: true,
-        },
-        Step::Stash { path, bytes } => Staged::Rename {
-            temp: write(root, &path, &bytes, false)?,
-            to: path,
-            durable: false,
-        },
+        Step::Put { path, bytes } => new_file(root, path, &bytes, true)?,
+        Step::Stash { path, bytes } => new_file(root, path, &bytes, false)?,
         Step::Ensure { path, bytes } => {
             root::check(&path)?;
-            let kept = root
-                .stat(&path)
-                .is_ok_and(|stat| u64::try_from(stat.st_size) == Ok(bytes.len() as u64))
-                && refresh(root, &path)?;
-            if kept {
-                syncs.add(root, &path);
-                Staged::Kept
+            if has_content(root, &path, &bytes)? {
+                Staged::Keep { path, bytes }
             } else {
-                Staged::Rename {
-                    temp: write(root, &path, &bytes, true)?,
-                    to: path,
-                    durable: true,
-                }
+                new_file(root, path, &bytes, true)?
             }
         }
         Step::Touch { path } => {
             root::check(&path)?;
-            if !refresh(root, &path)? {
-                return Err(Error::NotFound { path });
-            }
-            syncs.add(root, &path);
-            Staged::Kept
+            Staged::Touch { path }
         }
         Step::Publish { from, to } => {
             root::check(&from)?;
             root::check(&to)?;
-            if synced != Some(&from) && !sync_file(root, &from)? {
-                return Err(Error::NotFound { path: from });
-            }
             Staged::Publish { from, to }
         }
         Step::Discard { path } => {
             root::check(&path)?;
             Staged::Discard { path }
         }
+    })
+}
+
+fn new_file(root: &Arc<Root>, path: BlobPath, bytes: &[u8], durable: bool) -> Result<Staged> {
+    let temp = write(root, &path, bytes, durable)?;
+    Ok(Staged::Rename {
+        temp,
+        to: path,
+        durable,
     })
 }
 
@@ -105,7 +93,7 @@ fn write(root: &Arc<Root>, path: &BlobPath, bytes: &[u8], durable: bool) -> Resu
     Temp::write(root, path, bytes, durable)
 }
 
-fn take(root: &Root, step: Staged, syncs: &mut Syncs) -> Result<()> {
+fn take(root: &Arc<Root>, step: Staged, synced: Option<&BlobPath>, syncs: &mut Syncs) -> Result<()> {
     match step {
         Staged::Rename { temp, to, durable } => {
             rename(root, temp.name(), &to)?;
@@ -114,8 +102,25 @@ fn take(root: &Root, step: Staged, syncs: &mut Syncs) -> Result<()> {
                 syncs.add(root, &to);
             }
         }
-        Staged::Kept => {}
+        Staged::Keep { path, bytes } => {
+            if !refresh(root, &path)? {
+                // Deleted since it was looked at, by an earlier step or by somebody else.
+                let temp = write(root, &path, &bytes, true)?;
+                rename(root, temp.name(), &path)?;
+                temp.forget();
+            }
+            syncs.add(root, &path);
+        }
+        Staged::Touch { path } => {
+            if !refresh(root, &path)? {
+                return Err(Error::NotFound { path });
+            }
+            syncs.add(root, &path);
+        }
         Staged::Publish { from, to } => {
+            if synced != Some(&from) && !sync_file(root, &from)? {
+                return Err(Error::NotFound { path: from });
+            }
             publish(root, &from, &to)?;
             syncs.add(root, &to);
         }
@@ -124,6 +129,19 @@ fn take(root: &Root, step: Staged, syncs: &mut Syncs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether an object is there and has just these bytes.
+fn has_content(root: &Root, path: &BlobPath, bytes: &[u8]) -> Result<bool> {
+    let file = match root.open_file(path, OFlags::RDONLY) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+        Err(errno) => return Err(Error::system("open", path, errno)),
+    };
+    let stat = rustix::fs::fstat(&file).map_err(|errno| Error::system("stat", path, errno))?;
+    let same_size = super::object_stat(&stat).is_some_and(|stat| stat.size == bytes.len() as u64);
+    // What cannot be read is written anew.
+    Ok(same_size && content::read_all(&file, bytes.len(), 0, path).is_ok_and(|held| held == bytes))
 }
 
 /// Renames a private file to `to`, replacing what is there, and makes the directories above it as needed.
