@@ -284,6 +284,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const FILE: &str = r"
@@ -414,5 +416,61 @@ demo.v1.Item:
                 "{document}"
             );
         }
+    }
+
+    proptest! {
+        /// A document that was brought into shape stays as it is, and nothing panics on the way there.
+        #[test]
+        fn checking_again_changes_nothing(document in any_thing()) {
+            let (once, report) = check(document);
+            if report.mismatch.is_none() {
+                let (twice, report) = check(once.clone());
+                prop_assert_eq!(report, Report::default());
+                prop_assert_eq!(twice, once);
+            }
+        }
+    }
+
+    fn any_thing() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            Just(json!("2026-01-02T03:04:05Z")),
+            Just(json!("aGk=")),
+            any::<i8>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+        ];
+        let inner = leaf.prop_recursive(3, 24, 4, |inner| {
+            let key = prop_oneof![
+                Just("spec"),
+                Just("data"),
+                Just("items"),
+                Just("labels"),
+                Just("raw"),
+                Just("count"),
+                Just("size"),
+                Just("port"),
+                Just("blob"),
+                Just("at"),
+                Just("name"),
+                Just("on"),
+                Just("metadata"),
+                Just("other"),
+            ];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(key.prop_map(str::to_owned), inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::btree_map(
+            prop_oneof![
+                Just("spec".to_owned()),
+                Just("data".to_owned()),
+                Just("x".to_owned())
+            ],
+            inner,
+            0..3,
+        )
+        .prop_map(|map| Value::Object(map.into_iter().collect()))
     }
 }

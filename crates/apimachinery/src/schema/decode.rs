@@ -173,8 +173,10 @@ impl<'de> Visitor<'de> for Node<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn duplicates_are_named_and_the_last_wins() {
@@ -240,5 +242,39 @@ mod tests {
         ] {
             assert!(yaml(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    proptest! {
+        /// What is written is read, in both forms, without duplicates.
+        #[test]
+        fn documents_round_trip(document in any_document()) {
+            let text = document.to_string();
+            let decoded = json(text.as_bytes()).unwrap();
+            prop_assert_eq!(&decoded.value, &document);
+            prop_assert!(decoded.duplicates.is_empty());
+            // JSON is YAML, but for numbers that look like others there.
+            prop_assert_eq!(&yaml(text.as_bytes()).unwrap().value, &document, "{}", text);
+        }
+
+        #[test]
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}:,&*a\\-\n \"']{0,60}") {
+            let _ = (json(&bytes), yaml(&bytes), json(text.as_bytes()), yaml(text.as_bytes()));
+        }
+    }
+
+    fn any_document() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[ -~é]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[ -~]{0,6}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
     }
 }
