@@ -119,6 +119,7 @@ struct Inner {
     table: Table,
     schema: Option<Arc<dyn ObjectSchema>>,
     returns_deleted: bool,
+    is_namespace: bool,
 }
 
 impl Resource {
@@ -146,6 +147,7 @@ impl Resource {
             table: Table::default(),
             schema: None,
             returns_deleted: false,
+            is_namespace: false,
         }))
     }
 
@@ -194,6 +196,18 @@ impl Resource {
     #[must_use]
     pub fn returning_deleted(self) -> Self {
         self.with(|inner| inner.returns_deleted = true)
+    }
+
+    /// Each object stands for the namespace of its name, so that roles bound in that namespace apply to it.
+    #[must_use]
+    pub fn as_namespace(self) -> Self {
+        self.with(|inner| inner.is_namespace = true)
+    }
+
+    /// Whether each object stands for the namespace of its name.
+    #[must_use]
+    pub fn is_namespace(&self) -> bool {
+        self.0.is_namespace
     }
 
     /// Group, version and kind of an item.

@@ -186,12 +186,14 @@ impl<'a> Call<'a> {
         let server = self.exchange.server;
         let user = self.exchange.authenticate().await?;
         let method = self.exchange.parts.method.as_str().to_ascii_lowercase();
+        let endpoint = server.catalog.find(self.path.api_version, &self.path.resource);
+        let is_namespace = endpoint.is_some_and(|endpoint| endpoint.resource.is_namespace());
         let target = Target::Resource {
             group: self.path.group,
             version: self.path.version,
             resource: &self.path.resource,
             subresource: &self.path.subresource,
-            namespace: &self.path.namespace,
+            namespace: if is_namespace { &self.path.name } else { &self.path.namespace },
             name: &self.path.name,
         };
         let verb = self.verb.map_or(method.as_str(), |verb| verb.name());
@@ -202,7 +204,7 @@ impl<'a> Call<'a> {
                 target,
             })
             .await?;
-        let Some(endpoint) = server.catalog.find(self.path.api_version, &self.path.resource) else {
+        let Some(endpoint) = endpoint else {
             return Err(Status::no_such_resource());
         };
         let Some(served) = Served::find(endpoint, &self.path.subresource) else {
