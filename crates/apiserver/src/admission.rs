@@ -10,7 +10,7 @@ use berth_apimachinery::object::Object;
 use berth_apimachinery::status::Status;
 use berth_apimachinery::storage::Storage;
 
-pub(crate) use self::quota::Quota;
+pub(crate) use self::quota::{PENDING, Quota};
 
 /// All checks, in order: the namespace must take new objects, and its quotas must have room.
 pub(crate) struct Checks {

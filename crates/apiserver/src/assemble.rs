@@ -17,7 +17,8 @@ use crate::controllers::{Parts, RunningFeed};
 use crate::kinds::Kinds;
 use crate::tokens::Tokens;
 use crate::{
-    Config, Controllers, Error, authentication, authorization, bootstrap, core, image, project, rbac, tokens, user,
+    Config, Controllers, Error, authentication, authorization, bootstrap, core, image, project, rbac, tokens,
+    user,
 };
 
 /// The definitions of all kinds, a file for each API group.
@@ -124,9 +125,10 @@ fn quota(quotas: &Storage, storages: BTreeMap<GroupResource, Storage>) -> Arc<Qu
         .filter(|storage| storage.resource().is_namespaced())
     {
         let quota = Arc::clone(&quota);
+        let resource = storage.resource().group_resource();
         storage.observe(Arc::new(move |change| {
             if change.entry.is_none() || change.old.is_none() {
-                quota.changed(change.namespace());
+                quota.changed(change.namespace(), &resource, change.entry.is_some());
             }
         }));
     }

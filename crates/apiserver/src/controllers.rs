@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Quota;
-use crate::tokens::Tokens;
+use crate::tokens::{TokenSource, Tokens};
 use crate::{core, rbac};
 
 pub(crate) use self::aggregation::pass as aggregate_now;
@@ -83,11 +83,17 @@ impl RunningFeed {
 }
 
 impl Controllers {
+    /// Where parts of this process get their tokens.
+    #[must_use]
+    pub fn tokens(&self) -> TokenSource {
+        TokenSource::new(Arc::clone(&self.parts.tokens))
+    }
+
     /// Runs every loop until `stop`, and stops following the store last, so that what was begun can be finished.
     ///
     /// # Errors
     /// [`Error`] when a loop ends before that; the server must then stop.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
         let mut loops = JoinSet::new();
         let Parts {
             core,
@@ -97,7 +103,7 @@ impl Controllers {
             tokens,
             store,
         } = self.parts;
-        let child = stop.child_token();
+        let child = CancellationToken::new();
         let until = || child.clone();
         let content = namespaces::Content::of(&endpoints);
         loops.spawn(namespaces::run(core.namespaces.clone(), content, until()));
@@ -114,7 +120,7 @@ impl Controllers {
         loops.spawn(compaction::run(store, until()));
 
         let outcome = tokio::select! {
-            () = stop.cancelled() => Ok(()),
+            () = stop => Ok(()),
             Some(ended) = loops.join_next() => Err(match ended {
                 Ok(()) => Error::Ended,
                 Err(error) => Error::Died(error),
@@ -130,5 +136,21 @@ impl Controllers {
         self.feed_stop.cancel();
         while self.feed.join_next().await.is_some() {}
         outcome
+    }
+}
+
+#[cfg(test)]
+impl Controllers {
+    /// What the loops work on, to look at and to meddle with.
+    pub(crate) fn cluster_roles(&self) -> &berth_apimachinery::storage::Storage {
+        &self.parts.rbac.cluster_roles
+    }
+
+    pub(crate) fn role_bindings(&self) -> &berth_apimachinery::storage::Storage {
+        &self.parts.rbac.role_bindings
+    }
+
+    pub(crate) fn service_accounts(&self) -> &berth_apimachinery::storage::Storage {
+        &self.parts.core.service_accounts
     }
 }

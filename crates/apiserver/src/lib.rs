@@ -15,16 +15,21 @@ mod config;
 mod controllers;
 mod core;
 mod defaults;
+mod image;
 mod kinds;
 mod project;
 mod quantity;
 mod rbac;
+mod serve;
 mod strategies;
 mod tokens;
 mod user;
 
-pub(crate) use self::assemble::assemble;
+#[cfg(test)]
+mod tests;
+
 pub use self::bootstrap::REGISTRY_NAMESPACE;
 pub use self::config::{Config, Error};
 pub use self::controllers::{Controllers, Error as ControllersError};
+pub use self::serve::build;
 pub use self::tokens::TokenSource;

@@ -73,17 +73,14 @@ pub(super) const CLUSTER_ROLE_BINDINGS: &[BindingDefault] = &[
         "system:monitoring",
         &[Subject::Group("system:monitoring")],
     ),
+    bind(
+        "system:service-account-issuer-discovery",
+        "system:service-account-issuer-discovery",
+        &[Subject::Group("system:serviceaccounts")],
+    ),
     bind("basic-users", "basic-user", &[AUTHENTICATED]),
-    bind(
-        "cluster-status-binding",
-        "cluster-status",
-        &[AUTHENTICATED, UNAUTHENTICATED],
-    ),
-    bind(
-        "self-access-reviewers",
-        "self-access-reviewer",
-        &[AUTHENTICATED, UNAUTHENTICATED],
-    ),
+    bind("cluster-status-binding", "cluster-status", &[AUTHENTICATED]),
+    bind("self-access-reviewers", "self-access-reviewer", &[AUTHENTICATED]),
     bind(
         "self-provisioners",
         "self-provisioner",

@@ -185,6 +185,14 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
             on(&["create"], AUTHORIZATION, &["subjectaccessreviews"]),
         ],
     ),
+    role(
+        "system:service-account-issuer-discovery",
+        "Reads the keys with which tokens of service accounts are verified.",
+        &[urls(
+            &["get"],
+            &["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"],
+        )],
+    ),
     // Kubernetes: the roles that people are given in projects.
     role(
         "admin",

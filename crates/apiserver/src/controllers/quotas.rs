@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_apimachinery::object::Object;
-use berth_apimachinery::status::Status;
 use berth_apimachinery::storage::{Notice, Storage};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::queue::Queue;
-use crate::admission::Quota;
+use crate::admission::{PENDING, Quota};
 
-/// A namespace is counted this long after a change, so that creations that have been charged are stored by then.
+/// A namespace is counted this long after a change, so that many changes cost one count.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Keeps the status of all quotas, until `stop`.
@@ -38,8 +37,13 @@ pub(super) async fn run(quotas: Storage, quota: Arc<Quota>, stop: CancellationTo
                     queue.add_after(namespace, SETTLE);
                 }
             },
-            namespace = queue.next() => match pass(&quotas, &quota, &namespace).await {
-                Ok(()) => queue.succeeded(&namespace),
+            namespace = queue.next() => match quota.count_again(&namespace).await {
+                Ok(()) => {
+                    queue.succeeded(&namespace);
+                    if quota.has_pending(&namespace) {
+                        queue.add_after(namespace, PENDING);
+                    }
+                }
                 Err(error) => {
                     warn!(namespace, %error, "the status of a quota is not up to date, trying again");
                     queue.failed(&namespace);
@@ -47,20 +51,4 @@ pub(super) async fn run(quotas: Storage, quota: Arc<Quota>, stop: CancellationTo
             },
         }
     }
-}
-
-/// Counts what the quotas of a namespace limit.
-async fn pass(quotas: &Storage, quota: &Quota, namespace: &str) -> Result<(), Status> {
-    for entry in quotas.list(namespace) {
-        let update = |current: &Object| {
-            let mut counted = current.clone();
-            counted.set("status", quota.counted_status(current));
-            Ok(Some(counted))
-        };
-        match quotas.update(namespace, entry.object().name(), update).await {
-            Err(status) if status.code() != 404 => return Err(status),
-            _ => {}
-        }
-    }
-    Ok(())
 }

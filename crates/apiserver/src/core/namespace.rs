@@ -29,6 +29,7 @@ pub(super) fn resource() -> Resource {
     ];
     Resource::cluster("", "v1", "Namespace", "namespaces")
         .with_short_names(&["ns"])
+        .as_namespace()
         .returning_deleted()
         .with_table(Table::new(columns, |namespace, now| {
             vec![

@@ -1,6 +1,5 @@
 //! `v1 ServiceAccount`: identities for programs.
 
-use berth_apimachinery::object::Object;
 use berth_apimachinery::resource::Resource;
 use berth_apimachinery::strategy::Strategy;
 use berth_apimachinery::table::{self, Column, Table};
@@ -33,8 +32,3 @@ pub(super) fn resource() -> Resource {
 pub(super) struct ServiceAccountStrategy;
 
 impl Strategy for ServiceAccountStrategy {}
-
-/// The user name under which an account's tokens authenticate.
-pub(crate) fn user_name(account: &Object) -> String {
-    format!("system:serviceaccount:{}:{}", account.namespace(), account.name())
-}

@@ -24,16 +24,14 @@ pub(super) fn resource() -> Resource {
         Column::new("Display Name", "A name of the project for people."),
         Column::new("Status", "Active or Terminating."),
     ];
-    Resource::cluster(super::GROUP, "v1", "Project", "projects").with_table(Table::new(
-        columns,
-        |project, _now| {
-            vec![
-                project.name().into(),
-                project.annotation(DISPLAY_NAME).unwrap_or_default().into(),
-                project.str_at(&["status", "phase"]).into(),
-            ]
-        },
-    ))
+    let resource = Resource::cluster(super::GROUP, "v1", "Project", "projects").as_namespace();
+    resource.with_table(Table::new(columns, |project, _now| {
+        vec![
+            project.name().into(),
+            project.annotation(DISPLAY_NAME).unwrap_or_default().into(),
+            project.str_at(&["status", "phase"]).into(),
+        ]
+    }))
 }
 
 /// The resource as messages name it.

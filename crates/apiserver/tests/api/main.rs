@@ -1,0 +1,11 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+//! The server as its clients see it, in process and over a store in memory.
+
+mod access;
+mod namespaces;
+mod objects;
+mod projects;
+mod quota;
+mod reviews;
+mod support;
+mod tokens;
