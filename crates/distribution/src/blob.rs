@@ -5,7 +5,7 @@ use std::sync::Arc;
 use berth_blobs::{self as blobs, Source, Stat};
 use berth_oci::digest::DigestError;
 use berth_oci::range::{self, Selection};
-use berth_oci::{Digest, RepositoryName};
+use berth_oci::{Algorithm, Digest, RepositoryName};
 use http::HeaderMap;
 
 use crate::body::{Body, FileRegion};
@@ -77,6 +77,31 @@ impl Blobs {
         Self { store, repositories }
     }
 
+    /// The blob that a repository calls by this digest, if it belongs to the repository. It may be missing in storage.
+    async fn locate(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        digest: &Digest,
+        freshness: Freshness,
+    ) -> Result<Option<Digest>, StatError> {
+        let held = self.repositories.holds_blob(caller, name, digest).await?;
+        match held {
+            Membership::No => return Ok(None),
+            // Only a link can say that the digest stands for a blob of another name.
+            Membership::Yes if digest.algorithm() == Algorithm::Sha256 => return Ok(Some(*digest)),
+            Membership::Yes | Membership::Unknown => {}
+        }
+        if let Some(target) = self.store.layer(name, digest, freshness).await? {
+            return Ok(Some(target));
+        }
+        // Most clients ask for a blob before they push it. When nobody has it, no integration needs to be asked.
+        let belongs = held == Membership::Yes
+            || (self.store.blob(digest).await?.is_some()
+                && self.repositories.holds_unlinked(caller, name, digest).await?);
+        Ok(belongs.then_some(*digest))
+    }
+
     /// Digest, size and age of the blob behind a digest, as storage has it now.
     pub(crate) async fn stat(
         &self,
@@ -84,17 +109,10 @@ impl Blobs {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<(Digest, Stat)>, StatError> {
-        if let Some(target) = self.store.layer(name, digest, Freshness::Checked).await? {
-            return Ok(self.store.blob(&target).await?.map(|stat| (target, stat)));
-        }
-        // Most clients ask for a blob before they push it. When nobody has it, no integration needs to be asked.
-        let Some(stat) = self.store.blob(digest).await? else {
+        let Some(target) = self.locate(caller, name, digest, Freshness::Checked).await? else {
             return Ok(None);
         };
-        match self.repositories.holds_blob(caller, name, digest).await? {
-            Membership::Yes => Ok(Some((*digest, stat))),
-            Membership::No | Membership::Unknown => Ok(None),
-        }
+        Ok(self.store.blob(&target).await?.map(|stat| (target, stat)))
     }
 
     /// Whether a blob exists, and how long it is.
@@ -139,10 +157,10 @@ impl Blobs {
             name: name.clone(),
             digest: *digest,
         };
-        let target = match self.store.layer(name, digest, Freshness::Remembered).await? {
-            Some(target) => target,
-            None => self.stat(caller, name, digest).await?.ok_or_else(unknown)?.0,
-        };
+        let target = self
+            .locate(caller, name, digest, Freshness::Remembered)
+            .await?
+            .ok_or_else(unknown)?;
         if conditional::not_modified(headers, digest) {
             self.store.blob(&target).await?.ok_or_else(unknown)?;
             return Ok(Answer::NotModified);

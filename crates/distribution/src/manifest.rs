@@ -178,7 +178,9 @@ impl Manifests {
         match self.repositories.holds_manifest(caller, name, digest).await? {
             Membership::Yes => Ok(true),
             Membership::No => Ok(false),
-            Membership::Unknown => Ok(self.store.has_manifest(name, digest, freshness).await?),
+            Membership::Unknown => Ok(self.store.has_manifest(name, digest, freshness).await?
+                || (self.store.blob(digest).await?.is_some()
+                    && self.repositories.holds_unlinked(caller, name, digest).await?)),
         }
     }
 }

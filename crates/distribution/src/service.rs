@@ -285,7 +285,11 @@ impl Inner {
         let subject = digest(subject)?;
         let query = Query::of(&head.uri);
         let after = query.first("last").map(|last| digest(&last)).transpose()?;
-        let wanted = query.first("artifactType").filter(|wanted| !wanted.is_empty());
+        // Media types have no spaces, but many have a plus, which clients forget to escape.
+        let wanted = query
+            .first("artifactType")
+            .filter(|wanted| !wanted.is_empty())
+            .map(|wanted| wanted.replace(' ', "+"));
         let page = self
             .referrers
             .list(caller, name, &subject, wanted.as_deref(), after.as_ref())

@@ -265,7 +265,7 @@ impl Uploads {
         let (writer, hasher) = sink.into_parts();
         let held = hasher.length();
         if held - progress.checkpoint.min(held) < limits::CHECKPOINT {
-            writer.close(Vec::new()).await?;
+            writer.release(Vec::new()).await?;
         } else {
             let path = layout::hash_state(session.name(), session.id(), hasher.algorithm(), held);
             writer
