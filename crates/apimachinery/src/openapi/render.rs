@@ -13,6 +13,8 @@ const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions
 const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const GVK: &str = "x-kubernetes-group-version-kind";
+/// The field's number in protobuf bodies, which is between the definitions and our decoder.
+const PROTOBUF_NUMBER: &str = "x-protobuf";
 
 /// The full definitions, for as long as a document is being rendered.
 pub(super) struct Fragments {
@@ -142,6 +144,7 @@ fn v2(fragment: &Value) -> Value {
         return fragment.clone();
     };
     let mut map = map.clone();
+    map.remove(PROTOBUF_NUMBER);
     // Old clients refuse a reference that has a default beside it, and no client needs defaults here.
     map.remove("default");
     if map.remove("oneOf").is_some() {
@@ -165,6 +168,7 @@ fn v3(fragment: &Value) -> Value {
         return fragment.clone();
     };
     let mut map = map.clone();
+    map.remove(PROTOBUF_NUMBER);
     if is_int_or_string(&map) {
         map.remove("x-kubernetes-int-or-string");
         map.remove("type");

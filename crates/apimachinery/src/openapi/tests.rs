@@ -23,7 +23,7 @@ demo.v1.Spec:
   type: object
   required: [size]
   properties:
-    size: {$ref: io.k8s.apimachinery.pkg.api.resource.Quantity}
+    size: {$ref: io.k8s.apimachinery.pkg.api.resource.Quantity, x-protobuf: 1}
     port: {x-kubernetes-int-or-string: true}
     mode: {type: string, enum: [a, b], default: a}
     list: {type: array, items: {type: string, default: ''}, x-kubernetes-patch-strategy: merge}

@@ -14,7 +14,7 @@ use crate::{
     status::Status,
 };
 
-/// What of `wanted` the rules `held` do not allow, one rule for each group, resource and name, sorted.
+/// What of `wanted` the rules `held` do not allow, one rule for each group, resource and name, sorted as they are shown.
 #[must_use]
 pub fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
     let mut left: BTreeMap<Rule, Vec<String>> = BTreeMap::new();
@@ -30,9 +30,10 @@ pub fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
             );
         }
     }
-    left.into_iter()
-        .map(|(rule, verbs)| Rule { verbs, ..rule })
-        .collect()
+    let rules = left.into_iter().map(|(rule, verbs)| Rule { verbs, ..rule });
+    let mut rules: Vec<Rule> = rules.collect();
+    rules.sort_by_cached_key(ToString::to_string);
+    rules
 }
 
 /// Checks writes of roles and bindings against the rights of the writer.
