@@ -2,4 +2,7 @@
 
 mod gate;
 mod push;
+mod routes;
 mod support;
+mod table;
+mod tape;

@@ -1,6 +1,7 @@
 //! A registry over memory, with a stand-in for the cluster that answers as told and can fail.
 
 pub(crate) mod api;
+pub(crate) mod cluster;
 pub(crate) mod image;
 
 use std::sync::Arc;
