@@ -2,6 +2,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::resource::{Endpoint, Gvk, api_version};
@@ -120,6 +122,10 @@ impl Catalog {
             if !resource.categories().is_empty() {
                 entry["categories"] = resource.categories().into();
             }
+            // What can be watched is stored.
+            if endpoint.rest.verbs().watch {
+                entry["storageVersionHash"] = storage_version_hash(resource.gvk()).into();
+            }
             resources.push(entry);
             for subresource in &endpoint.subresources {
                 let mut entry = json!({
@@ -176,6 +182,13 @@ impl Catalog {
             .collect();
         json!({"version": version, "resources": resources, "freshness": "Current"})
     }
+}
+
+/// Identifies the kind that objects are stored as, so that clients notice when it changes.
+fn storage_version_hash(gvk: &Gvk) -> String {
+    let text = format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    STANDARD.encode(&digest.as_ref()[..8])
 }
 
 fn kind(gvk: &Gvk) -> Value {

@@ -27,6 +27,7 @@ pub mod object;
 pub mod openapi;
 pub mod options;
 pub mod patch;
+pub mod protobuf;
 pub mod resource;
 pub mod rest;
 pub mod schema;

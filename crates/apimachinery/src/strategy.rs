@@ -43,7 +43,10 @@ pub trait Strategy: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether the name is one; the error is the detail of a `metadata.name: Invalid value`. A DNS subdomain by default.
+    /// Whether the name is one; a DNS subdomain by default.
+    ///
+    /// # Errors
+    /// The detail of a `metadata.name: Invalid value`.
     fn validate_name(&self, name: &str) -> Result<(), String> {
         names::dns_subdomain(name)
     }

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::query::FieldValidation;
 use crate::context::Context;
 use crate::object::Object;
+use crate::protobuf;
 use crate::resource::Gvk;
 use crate::schema::decode::{self, Decoded};
 use crate::schema_port::ObjectSchema;
-use crate::status::Status;
+use crate::status::{Reason, Status};
 
 /// Largest body of a request, in bytes.
 pub const BODY_LIMIT: usize = 3 << 20;
@@ -55,9 +56,23 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, Status>
     let decoded = match media_type(headers).as_str() {
         "application/json" | "text/json" => decode::json(body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode::yaml(body),
+        protobuf::MEDIA_TYPE => return from_protobuf(body),
         _ => return Err(Status::unsupported_media_type(&CONSUMED)),
     };
     decoded.map_err(|error| Status::bad_request(format!("couldn't decode the body of the request: {error}")))
+}
+
+fn from_protobuf(body: &[u8]) -> Result<Decoded, Status> {
+    match protobuf::decode(body) {
+        Ok(value) => Ok(Decoded {
+            value,
+            duplicates: Vec::new(),
+        }),
+        Err(error @ protobuf::Error::Malformed) => Err(Status::bad_request(error.to_string())),
+        Err(error @ protobuf::Error::Unknown { .. }) => {
+            Err(Status::new(415, Reason::UnsupportedMediaType, error.to_string()))
+        }
+    }
 }
 
 /// What is expected of an object in a body.

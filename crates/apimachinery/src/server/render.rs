@@ -202,7 +202,8 @@ impl Renderer<'_> {
     }
 }
 
-fn is_status(entry: &Entry) -> bool {
+/// Whether a resource answers with a Status in place of an object.
+pub(crate) fn is_status(entry: &Entry) -> bool {
     entry.object().kind() == "Status" && entry.object().api_version() == "v1"
 }
 

@@ -117,7 +117,7 @@ impl Watcher {
             }
             match &mut self.source {
                 Source::Ended => return None,
-                Source::Memory => match self.from_memory().await {
+                Source::Memory => match self.advance_in_memory().await {
                     Ok(true) => {}
                     Ok(false) => return None,
                     Err(status) => return Some(Err(status)),
@@ -129,7 +129,7 @@ impl Watcher {
                         () = at(due) => continue,
                     };
                     match event? {
-                        Ok(event) => self.from_store(&event),
+                        Ok(event) => self.take_stored(&event),
                         Err(berth_store::Error::Closed) => return None,
                         Err(error) => return Some(Err(Status::from_store(&error))),
                     }
@@ -160,7 +160,7 @@ impl Watcher {
     }
 
     /// Takes changes from memory or waits for some; false when there will be none any more.
-    async fn from_memory(&mut self) -> Result<bool, Status> {
+    async fn advance_in_memory(&mut self) -> Result<bool, Status> {
         self.changed.mark_unchanged();
         // Memory has seen at least this; without a change, it is where the watch stands.
         let seen = self.storage.database().revision();
@@ -176,7 +176,7 @@ impl Watcher {
             Recent::Changes(changes) => {
                 for change in changes {
                     self.position = change.revision;
-                    self.take(change);
+                    self.take(&change);
                 }
                 Ok(true)
             }
@@ -195,7 +195,7 @@ impl Watcher {
         }
     }
 
-    fn from_store(&mut self, event: &Event) {
+    fn take_stored(&mut self, event: &Event) {
         let cache = self.storage.cache();
         let revision = event.revision.get();
         let Some(key) = event.key.as_str().get(cache.prefix.len() + 1..) else {
@@ -216,11 +216,11 @@ impl Watcher {
             old,
         };
         self.position = revision;
-        self.take(change);
+        self.take(&change);
     }
 
     /// What a change means to this watcher: an object may come to match, go on matching, or cease to.
-    fn take(&mut self, change: Change) {
+    fn take(&mut self, change: &Change) {
         let matches = |entry: &Option<Arc<Entry>>| {
             entry
                 .as_ref()

@@ -1,5 +1,5 @@
 //! A server with a toy resource, asked in process and by a real `kubectl`.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod discovery;
 mod kubectl;

@@ -171,7 +171,7 @@ impl Call<'_> {
             admission.delete(cx, &self.path.name).await?;
         }
         let answer = match served.rest.delete(cx, &self.path.name, &options).await? {
-            Deleted::Gone(entry) if !served.resource.returns_deleted() => {
+            Deleted::Gone(entry) if !served.resource.returns_deleted() && !render::is_status(&entry) => {
                 deleted(renderer.output, served, &self.path.name, entry.object().uid())
             }
             Deleted::Gone(entry) | Deleted::Pending(entry) => renderer.object(StatusCode::OK, &entry),
