@@ -96,7 +96,6 @@ pub(crate) fn register(kinds: &mut Kinds<'_>, deps: Deps) {
         streams.storage().resource().clone(),
         Arc::new(streams.spec_rest()),
         vec![
-            Subresource::new("status", gvk("ImageStream"), Arc::new(streams.status_rest())),
             Subresource::new(
                 "layers",
                 gvk("ImageStreamLayers"),
@@ -107,6 +106,7 @@ pub(crate) fn register(kinds: &mut Kinds<'_>, deps: Deps) {
                 gvk("SecretList"),
                 Arc::new(secrets::PullSecrets::new(deps.secrets)),
             ),
+            Subresource::new("status", gvk("ImageStream"), Arc::new(streams.status_rest())),
         ],
     );
     kinds.serve(

@@ -20,7 +20,6 @@ use berth_imagestream::name;
 use super::{
     field,
     images::{self, Images},
-    tag_views,
 };
 
 /// Adds signatures to Images and takes them away.
@@ -133,6 +132,6 @@ impl Rest for Signatures {
             }
         })
         .await?;
-        tag_views::deleted()
+        Ok(Deleted::Done)
     }
 }

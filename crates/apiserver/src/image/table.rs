@@ -95,7 +95,7 @@ pub(super) fn image_tags() -> Table {
         Column::name(),
         Column::new("Spec", "How the tag comes about."),
         Column::new("Status", "What the tag points to, or why it does not."),
-        Column::new("History", "Number of images that the tag has pointed to.").of("integer"),
+        Column::new("History", "Number of images that the tag has pointed to.").of("number"),
         UPDATED,
     ];
     Table::new(columns, |object, now| match object.to_typed::<ImageTag>() {

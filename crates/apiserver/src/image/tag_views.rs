@@ -1,12 +1,11 @@
 //! What the two views on tags, `imagestreamtags` and `imagetags`, have in common.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_api::{GROUP, Image, ImageStream, Kind, ObjectMeta};
 use berth_apimachinery::{
     context::Context,
-    entry::Entry,
     object::Object,
     options::{DeleteOptions, ListOptions},
     resource::GroupResource,
@@ -16,7 +15,6 @@ use berth_apimachinery::{
 };
 use berth_imagestream::{name, view};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{images::Images, nested, streams::Streams};
 
@@ -67,11 +65,6 @@ impl<T: Kind> TagViews<T> {
             images,
             kind: std::marker::PhantomData,
         }
-    }
-
-    /// The streams.
-    pub(super) fn streams(&self) -> &Streams {
-        &self.streams
     }
 
     /// How messages name the view.
@@ -189,7 +182,7 @@ impl<T: Kind> TagViews<T> {
         }
         let cx = nested(cx, storage.resource(), "update", name);
         self.streams.whole_rest().update(&cx, name, &transform).await?;
-        deleted()
+        Ok(Deleted::Done)
     }
 
     /// A page of the tags of a namespace, or of all, sorted by namespace, stream and tag. `make` shows a tag, or none to leave
@@ -266,13 +259,6 @@ impl<T: Kind> TagViews<T> {
         }
         Ok(list)
     }
-}
-
-/// The answer to the deletion of something that is not an object of its own.
-pub(super) fn deleted() -> Result<Deleted, Status> {
-    let value = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
-    let object = Object::from_value(value).ok_or_else(|| Status::internal("a status is an object"))?;
-    Ok(Deleted::Gone(Arc::<Entry>::from(object)))
 }
 
 #[cfg(test)]
