@@ -27,6 +27,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("../schemas/authentication.k8s.io.yaml"),
     include_str!("../schemas/authorization.k8s.io.yaml"),
     include_str!("../schemas/image.openshift.io.yaml"),
+    include_str!("../schemas/events.k8s.io.yaml"),
     include_str!("../schemas/project.openshift.io.yaml"),
     include_str!("../schemas/rbac.authorization.k8s.io.yaml"),
     include_str!("../schemas/user.openshift.io.yaml"),

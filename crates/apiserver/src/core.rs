@@ -86,6 +86,7 @@ pub(crate) fn register(
     let (namespaces, namespace_rest) = register_namespaces(kinds, defaults);
     kinds.stored(config_map::resource(), Arc::new(config_map::ConfigMapStrategy));
     let events = kinds.stored(event::resource(), Arc::new(event::EventStrategy));
+    crate::events::register(kinds, Arc::new(StoredRest::new(events.clone())));
     kinds.stored(limit_range::resource(), Arc::new(limit_range::LimitRangeStrategy));
     let quotas = register_quotas(kinds);
     Storages {

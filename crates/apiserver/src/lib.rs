@@ -15,6 +15,7 @@ mod config;
 mod controllers;
 mod core;
 mod defaults;
+mod events;
 mod image;
 mod kinds;
 mod project;

@@ -92,6 +92,12 @@ pub(super) fn selectable(event: &Object) -> Vec<(&'static str, String)> {
 
 /// Names and columns.
 pub(super) fn resource() -> Resource {
+    let resource = Resource::namespaced("", "v1", "Event", "events").with_short_names(&["ev"]);
+    resource.with_table(table(|_| None))
+}
+
+/// The columns; `view` gives the event as one of the core group, if it is none.
+pub(crate) fn table(view: impl Fn(&Object) -> Option<Object> + Send + Sync + 'static) -> Table {
     let columns = vec![
         Column::new("Last Seen", "When this was last seen."),
         Column::new("Type", "Normal or Warning."),
@@ -107,9 +113,10 @@ pub(super) fn resource() -> Resource {
             ..Column::name()
         },
     ];
-    Resource::namespaced("", "v1", "Event", "events")
-        .with_short_names(&["ev"])
-        .with_table(Table::new(columns, row))
+    Table::new(columns, move |event, now| match view(event) {
+        Some(event) => row(&event, now),
+        None => row(event, now),
+    })
 }
 
 fn row(event: &Object, now: Timestamp) -> Vec<serde_json::Value> {

@@ -1,0 +1,6 @@
+//! An unmodified kubectl against the server, over TLS on the loopback interface.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod identities;
+mod objects;
+mod support;
