@@ -6,6 +6,7 @@ use berth_blobs::{self as blobs, Source, Stat};
 use berth_oci::digest::DigestError;
 use berth_oci::range::{self, Selection};
 use berth_oci::{Algorithm, Digest, RepositoryName};
+use futures_util::TryStreamExt as _;
 use http::HeaderMap;
 
 use crate::body::{Body, FileRegion};
@@ -212,16 +213,16 @@ async fn body(source: &Source, start: u64, end: u64) -> Result<Body, blobs::Erro
     if len <= limits::SMALL_BLOB as u64 {
         return Ok(Body::full(source.bytes(start..end).await?));
     }
+    let stream = Box::pin(source.stream(start..end).map_err(Into::into));
     Ok(match source.file() {
-        Some(file) => Body::file(FileRegion {
-            file: Arc::clone(file),
-            offset: start,
-            len,
-        }),
-        None => {
-            use futures_util::TryStreamExt as _;
-            let stream = source.stream(start..end).map_err(Into::into);
-            Body::stream(Box::pin(stream), len)
-        }
+        Some(file) => Body::file(
+            FileRegion {
+                file: Arc::clone(file),
+                offset: start,
+                len,
+            },
+            stream,
+        ),
+        None => Body::stream(stream, len),
     })
 }

@@ -26,15 +26,18 @@ pub enum Scheme {
     Https,
 }
 
-/// What a manifest may refer to that is not in the repository.
+/// What a manifest may refer to that is not in the repository. Subjects and foreign layers always may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sparse {
     /// Nothing.
     Refused,
     /// Manifests listed by an index: lists are often copied for some of their platforms only.
-    #[default]
     Indexes,
-    /// Blobs of a manifest too.
+    /// Also some layers of an OCI manifest, when its config and at least one of its layers are there: the distribution
+    /// specification knows sparse images, too. One whose content is missing altogether is a mistake and refused.
+    #[default]
+    Layers,
+    /// Also all blobs of a manifest.
     Everything,
 }
 
@@ -59,7 +62,7 @@ pub struct Config {
     pub concurrent_uploads: usize,
     /// How long a request waits for its turn to upload.
     pub upload_queue: Duration,
-    /// Longest silence within a request body.
+    /// Time within which a request body has to make progress.
     pub idle_limit: Duration,
     /// Age at which an upload session that saw no byte is purged.
     pub upload_age: Duration,

@@ -25,6 +25,7 @@ pub mod route;
 
 mod blob;
 mod conditional;
+mod incoming;
 mod layout;
 mod listing;
 mod manifest;

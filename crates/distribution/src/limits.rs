@@ -27,7 +27,7 @@ pub const CATALOG_PAGE: usize = 100;
 /// Largest page of repositories unless configured otherwise.
 pub const CATALOG_LIMIT: usize = 1000;
 
-/// Most referrers in one page.
+/// Most referrers that are looked at for one page.
 pub const REFERRER_PAGE: usize = 1000;
 
 /// Size at which a page of referrers ends, in bytes: clients read it like a manifest.
@@ -45,14 +45,14 @@ pub const CONCURRENT_UPLOADS: usize = 256;
 /// How long a request waits for its turn to upload before it is told to come back.
 pub const UPLOAD_QUEUE: Duration = Duration::from_secs(10);
 
-/// Longest silence within a request body.
+/// Bytes that have to arrive within every [`IDLE_LIMIT`] of a request body, unless it ends.
+pub const PROGRESS: usize = 16 * 1024;
+
+/// Time within which a request body has to make progress.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Upload sessions whose hash state is kept in memory. Others are resumed from storage.
 pub const LIVE_SESSIONS: usize = 4096;
-
-/// Bytes that arrive before they are hashed and written together.
-pub const WRITE_BUFFER: usize = 128 * 1024;
 
 /// Blobs up to this many bytes that arrive in one request are verified before anything is written, and are sent whole.
 pub const SMALL_BLOB: usize = 64 * 1024;

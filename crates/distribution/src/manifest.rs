@@ -18,11 +18,10 @@ use http::header::ACCEPT;
 pub(crate) use self::push::Push;
 use self::turns::Turns;
 use crate::blob::{Blobs, StatError};
-use crate::body::BodyError;
 use crate::mismatch::Mismatch;
 use crate::referrers::Referrers;
 use crate::store::{Freshness, Store, Stored};
-use crate::{Caller, Config, Membership, Refusal, Repositories, Sparse, conditional, limits};
+use crate::{Caller, Config, Membership, Refusal, Repositories, Sparse, conditional, incoming, limits};
 
 /// Why a manifest is not served, taken or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +63,8 @@ pub(crate) enum Error {
     TooDeep { limit: usize, most: usize },
     #[error("a push has at most {limit} tag parameters")]
     TooManyTags { limit: usize },
-    #[error("no byte arrived for {seconds} s")]
-    Idle { seconds: u64 },
-    #[error("the request body ended early: {0}")]
-    Body(BodyError),
+    #[error(transparent)]
+    Incoming(#[from] incoming::Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -103,7 +100,7 @@ pub(crate) struct Manifests {
     repositories: Arc<dyn Repositories>,
     tag_turns: Turns,
     sparse: Sparse,
-    idle: std::time::Duration,
+    window: std::time::Duration,
 }
 
 impl Manifests {
@@ -122,7 +119,7 @@ impl Manifests {
             repositories,
             tag_turns,
             sparse: config.sparse,
-            idle: config.idle_limit,
+            window: config.idle_limit,
         }
     }
 

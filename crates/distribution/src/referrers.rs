@@ -99,6 +99,8 @@ impl Referrers {
         let mut size = 0;
         let mut next = None;
         let mut walk = Walk::new(name, subject, after);
+        let mut last = None;
+        let mut seen = 0;
         loop {
             let stored = walk.next(&self.store).await?;
             let digest = match (stored, tagged.keys().next().copied()) {
@@ -111,27 +113,28 @@ impl Referrers {
                 }
                 (Some(digest), None) | (None, Some(digest)) => digest,
             };
-            let listed = tagged.remove(&digest);
-            let Some(descriptor) = self.descriptor(caller, name, subject, &digest, listed).await? else {
-                continue;
-            };
-            if artifact_type.is_some_and(|wanted| {
-                descriptor
-                    .artifact_type
-                    .as_ref()
-                    .is_none_or(|is| is.as_str() != wanted)
-            }) {
-                continue;
-            }
-            let length = serde_json::to_vec(&descriptor).map_or(0, |json| json.len() + 1);
-            if !page.is_empty()
-                && (size + length > limits::REFERRER_BYTES || page.len() >= limits::REFERRER_PAGE)
-            {
-                next = page.last().map(|last| last.digest);
+            // Those that are filtered out cost as much to look at as the others.
+            if seen == limits::REFERRER_PAGE {
+                next = last;
                 break;
             }
-            size += length;
-            page.push(descriptor);
+            seen += 1;
+            let listed = tagged.remove(&digest);
+            let wanted = |descriptor: &Descriptor| {
+                let is = descriptor.artifact_type.as_ref().map(MediaType::as_str);
+                artifact_type.is_none_or(|wanted| is == Some(wanted))
+            };
+            let descriptor = self.descriptor(caller, name, subject, &digest, listed).await?;
+            if let Some(descriptor) = descriptor.filter(wanted) {
+                let length = serde_json::to_vec(&descriptor).map_or(0, |json| json.len() + 1);
+                if !page.is_empty() && size + length > limits::REFERRER_BYTES {
+                    next = last;
+                    break;
+                }
+                size += length;
+                page.push(descriptor);
+            }
+            last = Some(digest);
         }
         let index = Index {
             schema_version: 2,

@@ -15,12 +15,13 @@ use http_body_util::BodyExt as _;
 use self::respond::{Answered, Upload, header, json, link};
 use crate::blob::{self, Blobs};
 use crate::body::BodyError;
+use crate::incoming::RequestBody;
 use crate::listing::{Lists, Page};
 use crate::manifest::{self, Manifests, Push};
 use crate::query::Query;
 use crate::referrers::{self, Referrers};
 use crate::store::{Freshness, Store};
-use crate::upload::{self, Claim, RequestBody, Session, Signer, State, Uploads};
+use crate::upload::{self, Claim, Session, Signer, State, Uploads};
 use crate::wire::{self, Error};
 use crate::{
     Access, Body, Caller, Config, Needs, Operation, Purge, Repositories, RequestId, Route, conditional,

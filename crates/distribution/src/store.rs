@@ -219,6 +219,11 @@ impl Store {
         let Some(bytes) = self.small(digest, limits::MANIFEST_LIMIT as u64).await? else {
             return Ok(None);
         };
+        // Another registry on the same storage may be writing these bytes in place, and disks rot.
+        if !digest.matches(&bytes) {
+            tracing::error!(%digest, "the manifest in storage is not what its digest says");
+            return Ok(None);
+        }
         let Some(media_type) = media_type(&bytes) else {
             return Ok(None);
         };

@@ -20,14 +20,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub use self::id::SessionId;
 use self::session::Table;
 pub(crate) use self::{
-    receive::{Claim, RequestBody},
+    receive::Claim,
     session::Session,
     token::{Signer, State},
 };
-use crate::body::BodyError;
 use crate::mismatch::Mismatch;
 use crate::store::Store;
-use crate::{Config, Refusal, Repositories, layout, limits};
+use crate::{Config, Refusal, Repositories, incoming, layout, limits};
 
 /// Why an upload cannot go on as asked.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +55,8 @@ pub(crate) enum Error {
     DigestMismatch(Box<Mismatch>),
     #[error("too many uploads are in progress; try again")]
     TooMany,
-    #[error("no byte arrived for {} s; the session is kept, continue it", .after.as_secs())]
-    Idle { after: Duration },
-    #[error("the request body ended early: {0}")]
-    Body(BodyError),
+    #[error("{0}; the session is kept, continue it")]
+    Incoming(#[from] incoming::Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error(transparent)]
@@ -80,8 +77,7 @@ impl Error {
             | Self::AlgorithmUnknown { .. }
             | Self::DigestMismatch(_)
             | Self::TooMany
-            | Self::Idle { .. }
-            | Self::Body(_)
+            | Self::Incoming(_)
             | Self::Refused(_)
             | Self::Store(_) => None,
         }
@@ -95,7 +91,7 @@ pub(crate) struct Uploads {
     live: Table,
     slots: Semaphore,
     queue: Duration,
-    idle: Duration,
+    window: Duration,
 }
 
 impl Uploads {
@@ -106,7 +102,7 @@ impl Uploads {
             live: Table::new(limits::LIVE_SESSIONS),
             slots: Semaphore::new(config.concurrent_uploads.clamp(1, Semaphore::MAX_PERMITS)),
             queue: config.upload_queue,
-            idle: config.idle_limit,
+            window: config.idle_limit,
         }
     }
 
@@ -189,6 +185,17 @@ impl Uploads {
             .delete_tree(&layout::upload(session.name(), session.id()))
             .await?;
         Ok(())
+    }
+
+    /// Cleans up after a request that failed, and passes its error on. A session that filled the storage is removed: nobody
+    /// could go on with it before there is room again, and it is its bytes that take the room.
+    async fn failed(&self, session: &Session, error: Error) -> Error {
+        if matches!(error, Error::Store(blobs::Error::Full { .. }))
+            && let Err(error) = self.discard(session).await
+        {
+            tracing::warn!(session = %session.id(), %error, "a session that filled the storage was not removed");
+        }
+        error
     }
 
     /// A turn to receive a request body.

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_RANGE};
 use serde_json::json;
 
-use crate::{Refusal, blob, listing, manifest, referrers, route, upload};
+use crate::{Refusal, blob, incoming, listing, manifest, referrers, route, upload};
 
 /// Seconds after which a client may try again what storage could not do.
 const STORAGE_RETRY: u32 = 5;
@@ -139,12 +139,12 @@ fn upload(error: upload::Error) -> Refusal {
         | upload::Error::DigestMismatch(_) => Refusal::of(ErrorCode::DigestInvalid, text(DIGEST, cause)),
         upload::Error::TooMany => Refusal::of(ErrorCode::TooManyRequests, text("too many requests", cause))
             .retry_after(UPLOAD_RETRY),
-        upload::Error::Idle { .. } => Refusal::new(
+        upload::Error::Incoming(incoming::Error::Slow { .. }) => Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             ErrorCode::BlobUploadInvalid,
             text(UPLOAD_INVALID, cause),
         ),
-        upload::Error::Body(_) => Refusal::new(
+        upload::Error::Incoming(incoming::Error::Body(_)) => Refusal::new(
             StatusCode::BAD_REQUEST,
             ErrorCode::BlobUploadInvalid,
             text(UPLOAD_INVALID, cause),
@@ -191,12 +191,14 @@ fn manifest(error: manifest::Error) -> Refusal {
             text("manifest unknown to registry", cause),
         )
         .with_detail(missing_detail(&missing)),
-        manifest::Error::Idle { .. } => Refusal::new(
+        manifest::Error::Incoming(incoming::Error::Slow { .. }) => Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             ErrorCode::ManifestInvalid,
             text(MANIFEST_INVALID, cause),
         ),
-        manifest::Error::Body(_) => Refusal::of(ErrorCode::ManifestInvalid, text(MANIFEST_INVALID, cause)),
+        manifest::Error::Incoming(incoming::Error::Body(_)) => {
+            Refusal::of(ErrorCode::ManifestInvalid, text(MANIFEST_INVALID, cause))
+        }
         manifest::Error::Refused(refusal) => refusal,
         manifest::Error::Store(error) => storage(&error),
     }

@@ -2,13 +2,12 @@
 
 use berth_blobs::Step;
 use berth_oci::{Algorithm, Digest, Kind, Manifest, Reference, RepositoryName, Tag};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
+use bytes::Bytes;
 
 use super::{Error, Manifests, parse};
+use crate::incoming::{Incoming, RequestBody};
 use crate::mismatch::Mismatch;
 use crate::store::Store;
-use crate::upload::RequestBody;
 use crate::{Caller, Pushed, layout, limits};
 
 /// A push, as the request has it.
@@ -114,38 +113,16 @@ impl Manifests {
     }
 
     /// The body of the request, unless it is too large.
-    async fn read(&self, length: Option<u64>, mut body: RequestBody) -> Result<Bytes, Error> {
+    async fn read(&self, length: Option<u64>, body: RequestBody) -> Result<Bytes, Error> {
         let too_large = Error::TooLarge {
             limit: limits::MANIFEST_LIMIT,
         };
         if length.is_some_and(|length| length > limits::MANIFEST_LIMIT as u64) {
             return Err(too_large);
         }
-        let mut all: Option<Bytes> = None;
-        let mut joined = BytesMut::new();
-        loop {
-            let frame = tokio::time::timeout(self.idle, body.frame())
-                .await
-                .map_err(|_| Error::Idle {
-                    seconds: self.idle.as_secs(),
-                })?;
-            let Some(frame) = frame else { break };
-            let Ok(bytes) = frame.map_err(Error::Body)?.into_data() else {
-                continue;
-            };
-            if all.is_none() && joined.is_empty() {
-                all = Some(bytes);
-                continue;
-            }
-            if let Some(first) = all.take() {
-                joined.extend_from_slice(&first);
-            }
-            if joined.len() + bytes.len() > limits::MANIFEST_LIMIT {
-                return Err(too_large);
-            }
-            joined.extend_from_slice(&bytes);
-        }
-        let bytes = all.unwrap_or_else(|| joined.freeze());
+        let (bytes, _) = Incoming::new(body, self.window)
+            .prefix(limits::MANIFEST_LIMIT)
+            .await?;
         if bytes.len() > limits::MANIFEST_LIMIT {
             Err(too_large)
         } else {

@@ -21,7 +21,7 @@ impl Manifests {
         manifest: &Manifest,
     ) -> Result<(), Error> {
         let missing = self.missing_blobs(caller, name, manifest).await?;
-        if !missing.is_empty() && self.sparse != Sparse::Everything {
+        if !missing.is_empty() && !may_miss(self.sparse, manifest, &missing) {
             return Err(Error::BlobsUnknown {
                 name: name.clone(),
                 missing,
@@ -128,6 +128,20 @@ impl Manifests {
             level = next;
         }
         Ok(())
+    }
+}
+
+/// Whether a manifest may join its repository without these blobs.
+fn may_miss(sparse: Sparse, manifest: &Manifest, missing: &[Digest]) -> bool {
+    let there = |blob: &Descriptor| !missing.contains(&blob.digest);
+    match sparse {
+        Sparse::Refused | Sparse::Indexes => false,
+        Sparse::Layers => {
+            manifest.kind() == Kind::OciManifest
+                && manifest.config().is_some_and(there)
+                && manifest.layers().iter().any(there)
+        }
+        Sparse::Everything => true,
     }
 }
 

@@ -128,7 +128,7 @@ pub(super) fn blob(digest: &Digest, answer: Answer) -> Response<Body> {
 
 /// Content whose file a transport may find in the extensions.
 fn with_region(digest: &Digest, status: StatusCode, body: Body) -> Response<Body> {
-    let region = body.region();
+    let region = body.region().cloned();
     let mut response = content(digest, status, body);
     if let Some(region) = region {
         response.extensions_mut().insert(region);

@@ -6,9 +6,10 @@ use berth_blobs::Step;
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
 
-use super::receive::{Claim, Incoming, RequestBody};
+use super::receive::Claim;
 use super::session::{Progress, Session};
 use super::{Error, Uploads};
+use crate::incoming::{Incoming, RequestBody};
 use crate::mismatch::Mismatch;
 use crate::store::{Freshness, Store};
 use crate::{Caller, layout, limits};
@@ -30,7 +31,7 @@ impl Uploads {
     ) -> Result<(), Error> {
         let mut progress = session.lock()?;
         let slot = self.slot().await?;
-        let mut body = Incoming::new(body, self.idle);
+        let mut body = Incoming::new(body, self.window);
         // A claim that is wrong is told before any byte is read.
         let whole = progress
             .hasher
@@ -112,11 +113,19 @@ impl Uploads {
         (first, mut body): (Bytes, Incoming),
     ) -> Result<(), Error> {
         let mut sink = self.sink(session, progress, digest.algorithm(), claim).await?;
-        if !first.is_empty() {
-            sink.push(first).await?;
+        let begin = sink.length();
+        let filled = async {
+            if !first.is_empty() {
+                sink.push(first).await?;
+            }
+            sink.fill(&mut body).await
+        };
+        if let Err(error) = filled.await {
+            drop(sink);
+            return Err(self.failed(session, error).await);
         }
-        sink.fill(&mut body).await?;
         let (writer, hasher) = sink.into_parts();
+        claim.check_received(hasher.length() - begin)?;
         let size = hasher.length();
         let got = hasher.finish();
         if got != *digest {
@@ -137,7 +146,9 @@ impl Uploads {
                 path: layout::upload(session.name(), session.id()),
             },
         ];
-        writer.close(steps).await?;
+        if let Err(error) = writer.close(steps).await {
+            return Err(self.failed(session, error.into()).await);
+        }
         self.finished(session, digest);
         Ok(())
     }

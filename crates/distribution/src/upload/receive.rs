@@ -1,21 +1,14 @@
 //! Bytes on their way from a client into a session.
 
-use std::time::Duration;
-
 use berth_blobs::{self as blobs, Append, Step};
 use berth_oci::{Algorithm, ContentRange, Hasher};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http_body_util::BodyExt as _;
-use http_body_util::combinators::UnsyncBoxBody;
 
 use super::session::{Progress, Session};
 use super::{Error, Uploads};
-use crate::body::BodyError;
+use crate::incoming::{Incoming, RequestBody};
 use crate::{layout, limits};
-
-/// The body of a request.
-pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// Hash states looked at when a session is resumed. docker-registry writes one for every request.
 const STATES: usize = 1000;
@@ -63,7 +56,7 @@ impl Claim {
     }
 
     /// Checks the claim against the number of bytes that came.
-    fn check_received(&self, got: u64) -> Result<(), Error> {
+    pub(super) fn check_received(&self, got: u64) -> Result<(), Error> {
         match self
             .range
             .as_ref()
@@ -78,110 +71,29 @@ impl Claim {
     }
 }
 
-/// Reads a request body, no slower than the limit allows.
-pub(super) struct Incoming {
-    body: RequestBody,
-    idle: Duration,
-}
-
-impl Incoming {
-    pub(super) const fn new(body: RequestBody, idle: Duration) -> Self {
-        Self { body, idle }
-    }
-
-    /// The next bytes; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
-            let frame = tokio::time::timeout(self.idle, self.body.frame())
-                .await
-                .map_err(|_| Error::Idle { after: self.idle })?;
-            match frame {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Error::Body(error)),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) if !bytes.is_empty() => return Ok(Some(bytes)),
-                    // Trailers say nothing about a blob.
-                    Ok(_) | Err(_) => {}
-                },
-            }
-        }
-    }
-
-    /// Everything up to the end of the body, or a little more than `limit` bytes of it; and whether that was the end.
-    pub(super) async fn prefix(&mut self, limit: usize) -> Result<(Bytes, bool), Error> {
-        let Some(first) = self.next().await? else {
-            return Ok((Bytes::new(), true));
-        };
-        if first.len() > limit {
-            return Ok((first, false));
-        }
-        let Some(second) = self.next().await? else {
-            return Ok((first, true));
-        };
-        let mut all = BytesMut::with_capacity(limit);
-        all.extend_from_slice(&first);
-        all.extend_from_slice(&second);
-        while all.len() <= limit {
-            match self.next().await? {
-                Some(bytes) => all.extend_from_slice(&bytes),
-                None => return Ok((all.freeze(), true)),
-            }
-        }
-        Ok((all.freeze(), false))
-    }
-}
-
-/// Hashes and writes what arrives, in pieces that are worth a write.
+/// Hashes and writes what arrives. Gathering small pieces into writes worth their while is the driver's business.
 pub(super) struct Sink {
     writer: Box<dyn Append>,
     hasher: Hasher,
-    buffer: BytesMut,
 }
 
 impl Sink {
-    pub(super) fn new(writer: Box<dyn Append>, hasher: Hasher) -> Self {
-        Self {
-            writer,
-            hasher,
-            buffer: BytesMut::new(),
-        }
+    /// The length of the session with everything that was pushed.
+    pub(super) fn length(&self) -> u64 {
+        self.hasher.length()
     }
 
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
-        if self.buffer.is_empty() && bytes.len() >= limits::WRITE_BUFFER / 2 {
-            return self.write(bytes).await;
-        }
-        self.buffer.extend_from_slice(&bytes);
-        if self.buffer.len() >= limits::WRITE_BUFFER {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let bytes = self.buffer.split().freeze();
-        self.write(bytes).await
-    }
-
-    async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.hasher.update(&bytes);
         Ok(self.writer.write(bytes).await?)
     }
 
-    /// Takes everything a body has. What came before an error is flushed, too.
+    /// Takes everything a body has.
     pub(super) async fn fill(&mut self, body: &mut Incoming) -> Result<(), Error> {
-        let ended = loop {
-            match body.next().await {
-                Ok(Some(bytes)) => self.push(bytes).await?,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        self.flush().await?;
-        ended
+        while let Some(bytes) = body.next().await? {
+            self.push(bytes).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn into_parts(self) -> (Box<dyn Append>, Hasher) {
@@ -206,9 +118,10 @@ impl Uploads {
         let _slot = self.slot().await?;
         let begin = sink.writer.length();
         let mut sink = sink;
-        let filled = sink.fill(&mut Incoming::new(body, self.idle)).await;
-        if let Err(Error::Store(error)) = filled {
-            return Err(Error::Store(error));
+        let filled = sink.fill(&mut Incoming::new(body, self.window)).await;
+        if let Err(error @ Error::Store(_)) = filled {
+            drop(sink);
+            return Err(self.failed(session, error).await);
         }
         let held = self.rest(session, &mut progress, sink).await?;
         filled?;
@@ -242,7 +155,7 @@ impl Uploads {
                 return Err(error);
             }
             match self.store.driver().append(&path, held).await {
-                Ok(writer) => return Ok(Sink::new(writer, hasher)),
+                Ok(writer) => return Ok(Sink { writer, hasher }),
                 Err(blobs::Error::Offset { .. } | blobs::Error::NotFound { .. }) if again => again = false,
                 Err(blobs::Error::NotFound { .. }) => {
                     return Err(Error::SessionUnknown {

@@ -384,10 +384,11 @@ async fn indexes_nested_and_sparse() {
 
 #[tokio::test]
 async fn what_may_be_missing() {
-    for (sparse, blobs, children) in [
-        (Sparse::Refused, 400, 400),
-        (Sparse::Indexes, 400, 201),
-        (Sparse::Everything, 201, 201),
+    for (sparse, children, some, all) in [
+        (Sparse::Refused, 400, 400, 400),
+        (Sparse::Indexes, 201, 400, 400),
+        (Sparse::Layers, 201, 201, 400),
+        (Sparse::Everything, 201, 201, 201),
     ] {
         on_every_driver_with(
             Config {
@@ -395,18 +396,24 @@ async fn what_may_be_missing() {
                 ..Config::default()
             },
             async |registry: Registry| {
-                let image = registry.image("elsewhere", "one").await;
-                assert_eq!(
-                    registry.put_manifest("a", "image", &image).await.status,
-                    blobs,
-                    "{sparse:?}"
-                );
+                let put = async |tag: &str, manifest: &Bytes| {
+                    registry.put_manifest("a", tag, manifest).await.status
+                };
                 let listing = index(&[descriptor(OCI_MANIFEST, b"elsewhere")]);
-                assert_eq!(
-                    registry.put_manifest("a", "index", &listing).await.status,
-                    children,
-                    "{sparse:?}"
-                );
+                assert_eq!(put("index", &listing).await, children, "{sparse:?}");
+                let image = registry.image("elsewhere", "one").await;
+                assert_eq!(put("nothing", &image).await, all, "{sparse:?}");
+                registry.push_blob("a", "{\"seed\":\"one\"}").await;
+                assert_eq!(put("config", &image).await, all, "{sparse:?}");
+                registry.push_blob("a", "layer of one").await;
+                let mut image: Value = serde_json::from_slice(&image).unwrap();
+                image["layers"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(descriptor(OCI_LAYER, b"missing"));
+                assert_eq!(put("layer", &bytes(&image)).await, some, "{sparse:?}");
+                image["mediaType"] = DOCKER_MANIFEST.into();
+                assert_eq!(put("docker", &bytes(&image)).await, all, "{sparse:?}");
             },
         )
         .await;
