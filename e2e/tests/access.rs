@@ -96,8 +96,8 @@ fn knowing_a_digest_gives_nothing() {
             "dockerImageConfig": String::from_utf8(image.config.bytes.clone()).unwrap(),
         },
     });
-    let kubectl = berth.kubectl();
-    let _ = kubectl.with_file(&mapping.to_string(), &["create", "-f", "{}", "--token", &thief]);
+    let kubectl = berth.kubectl().with_token(&thief);
+    let _ = kubectl.with_file(&mapping.to_string(), &["create", "-f", "{}"]);
     assert_eq!(
         status(&format!("/v2/open/app/blobs/{layer}"), &[]),
         "404",

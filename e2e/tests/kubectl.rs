@@ -416,7 +416,9 @@ fn rights_are_asked_and_tokens_made() {
         );
         let account = format!("system:serviceaccount:{ns}:default");
         let can = |verb: &str, resource: &str| {
-            let said = kubectl.run(&["auth", "can-i", verb, resource, "-n", ns, "--as", &account]);
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+            let subresource = format!("--subresource={subresource}");
+            let said = kubectl.run(&["auth", "can-i", verb, resource, &subresource, "-n", ns, "--as", &account]);
             said.stdout.trim().starts_with("yes")
         };
         assert!(
@@ -453,9 +455,7 @@ fn rights_are_asked_and_tokens_made() {
     berth.create_project("demo");
     let token = berth.token("demo", "robot");
     assert_eq!(token.split('.').count(), 3, "a JWT: {token}");
-    let who = berth
-        .kubectl()
-        .run(&["auth", "whoami", "--token", &token, "-o", "json"]);
+    let who = berth.kubectl().with_token(&token).run(&["auth", "whoami", "-o", "json"]);
     if who.success {
         assert!(
             who.stdout.contains("system:serviceaccount:demo:robot"),

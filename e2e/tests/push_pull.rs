@@ -182,10 +182,8 @@ fn a_role_binding_lets_somebody_else_pull() {
         .skopeo()
         .pull(Some(&stranger), "demo/app:v1", &target, &[])
         .refused();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
+    // A refused HEAD has no body, so some clients can only name its status.
+    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
     let refused = berth.skopeo().pull(None, "demo/app:v1", &target, &[]).refused();
     assert!(
         refused.contains("unauthorized") || refused.contains("authentication required"),
@@ -195,10 +193,8 @@ fn a_role_binding_lets_somebody_else_pull() {
         .skopeo()
         .push(&stranger, &source, "demo/app:v2", &[])
         .refused();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
+    // A refused HEAD has no body, so some clients can only name its status.
+    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
 
     let grant = [
         "create",
@@ -222,10 +218,8 @@ fn a_role_binding_lets_somebody_else_pull() {
         .skopeo()
         .push(&stranger, &source, "demo/app:v2", &[])
         .refused();
-    assert!(
-        refused.contains("denied") || refused.contains("unauthorized"),
-        "{refused}"
-    );
+    // A refused HEAD has no body, so some clients can only name its status.
+    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
 
     // Public: anonymous clients pull once everybody may.
     let public = [
@@ -281,10 +275,7 @@ fn a_push_to_a_missing_project_says_so() {
         .skopeo()
         .push(&admin, &source, "demo/deep/app:v1", &[])
         .refused();
-    assert!(
-        refused.contains("project/name") || refused.contains("two") || refused.contains("invalid"),
-        "{refused}"
-    );
+    assert!(refused.contains("NAMESPACE/NAME") || refused.contains("project"), "{refused}");
 }
 
 #[test]

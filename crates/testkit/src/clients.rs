@@ -49,6 +49,22 @@ impl Kubectl {
         self
     }
 
+    /// The same server for whoever holds `token`, and nothing of the administrator's identity.
+    ///
+    /// # Panics
+    /// When the configuration cannot be read or written.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        let text = fs::read(&self.kubeconfig).expect("the kubeconfig can be read");
+        let mut config: serde_json::Value = serde_json::from_slice(&text).expect("it is JSON");
+        config["users"][0]["user"] = serde_json::json!({"token": token});
+        fs::create_dir_all(&self.home).expect("kubectl's home can be made");
+        let name = format!("token-{}", crate::image::digest(token.as_bytes()).split_off(56));
+        let kubeconfig = self.home.join(name);
+        fs::write(&kubeconfig, config.to_string()).expect("the kubeconfig can be written");
+        Self { kubeconfig, ..self.clone() }
+    }
+
     /// The command, for callers that need more than [`Kubectl::run`].
     ///
     /// # Panics

@@ -12,7 +12,7 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// See [`MANIFEST`].
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// See [`MANIFEST`].
-pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// Some bytes and their digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,16 @@ pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     archive
 }
 
+/// `bytes` compressed, the same each time.
+///
+/// # Panics
+/// Never: memory can always be written to.
+#[must_use]
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory can be written to")
+}
+
 impl Image {
     /// An image of `layers` layers with `bytes` bytes of noise each; another `seed` makes other digests.
     #[must_use]
@@ -102,17 +112,19 @@ impl Image {
     /// As [`Image::new`], for one architecture.
     #[must_use]
     pub fn for_architecture(architecture: &str, seed: u64, layers: usize, bytes: usize) -> Self {
-        let layers: Vec<Blob> = (0..layers)
+        // Compressed, because clients compress what is not and then push another image than this one.
+        let (layers, contents): (Vec<Blob>, Vec<String>) = (0..layers)
             .map(|index| {
                 let content = noise(seed.wrapping_mul(1000) + index as u64, bytes);
-                Blob::new(tar(&format!("file-{index}"), &content))
+                let archive = tar(&format!("file-{index}"), &content);
+                (Blob::new(gzip(&archive)), digest(&archive))
             })
-            .collect();
+            .unzip();
         let config = Blob::new(
             json!({
                 "architecture": architecture, "os": "linux", "created": "2026-01-01T00:00:00Z",
                 "config": {"Cmd": ["/file-0"], "Labels": {"seed": seed.to_string()}},
-                "rootfs": {"type": "layers", "diff_ids": layers.iter().map(|layer| &layer.digest).collect::<Vec<_>>()},
+                "rootfs": {"type": "layers", "diff_ids": contents},
                 "history": layers.iter().map(|_| json!({"created_by": "testkit"})).collect::<Vec<_>>(),
             })
             .to_string()
@@ -239,7 +251,7 @@ mod tests {
         assert_eq!(one.manifest, two.manifest);
         assert_ne!(one.manifest, Image::new(8, 2, 5000).manifest);
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("layer.tar");
+        let path = scratch.path().join("layer.tar.gz");
         fs::write(&path, &one.layers[0].bytes).unwrap();
         let said = crate::process::run(std::process::Command::new("tar").arg("-tvf").arg(&path));
         assert!(said.ok().contains("file-0"));
