@@ -24,6 +24,7 @@ mod images;
 mod layers;
 mod limits;
 mod mappings;
+mod push;
 mod secrets;
 mod signatures;
 mod stream_images;

@@ -127,6 +127,15 @@ pub fn prepare_status_update(new: &mut ImageStream, old: &ImageStream) {
     }
 }
 
+/// What a stream's own source repository is shown as when there is no integrated registry: without tag and digest.
+#[must_use]
+pub fn own_repository(source: &str) -> String {
+    match source.parse::<crate::PullSpec>() {
+        Ok(spec) => spec.repository().to_string(),
+        Err(_) => source.to_owned(),
+    }
+}
+
 /// Puts the repository fields of the status to what the configuration says.
 ///
 /// Without an integrated registry the stream's own source repository is repeated. A value that carries a tag or a digest is
@@ -137,10 +146,7 @@ pub fn set_repositories(stream: &mut ImageStream, internal_host: Option<&str>, e
     };
     let internal = match internal_host {
         Some(host) => repository(host),
-        None => match stream.spec.docker_image_repository.parse::<crate::PullSpec>() {
-            Ok(spec) => spec.repository().to_string(),
-            Err(_) => stream.spec.docker_image_repository.clone(),
-        },
+        None => own_repository(&stream.spec.docker_image_repository),
     };
     let public = external_host.map(repository).unwrap_or_default();
     stream.status.docker_image_repository = internal;

@@ -59,6 +59,13 @@ impl Limits {
         }
     }
 
+    /// Whether anything in a namespace limits its streams.
+    pub(super) fn limits_streams(&self, namespace: &str) -> bool {
+        [TAGS, IMAGES]
+            .iter()
+            .any(|resource| self.max(namespace, STREAM, resource).is_some())
+    }
+
     /// Whether a stream may become `new`. What exceeds a limit already may stay and shrink.
     ///
     /// # Errors

@@ -14,13 +14,13 @@ use berth_apimachinery::{
     rest::{Rest, Verbs},
     status::Status,
 };
-use berth_imagestream::{PullSpec, history, image};
+use berth_imagestream::{PullSpec, image};
 use serde_json::json;
 
 use super::{
     field,
     images::{self, Images},
-    nested,
+    nested, push,
     streams::{self, Streams},
 };
 
@@ -42,24 +42,25 @@ impl Mappings {
     }
 
     /// Refuses who cannot be trusted to have seen the image's content; see the table of the [module](super).
-    async fn check_possession(
-        &self,
-        cx: &Context,
-        stream: &ImageStream,
-        image: &Image,
-    ) -> Result<(), Status> {
-        let name = &image.metadata.name;
+    async fn check_possession(&self, cx: &Context, name: &str, image: &Image) -> Result<(), Status> {
+        if self.streams.may_create_images(cx).await {
+            return Ok(());
+        }
+        let stream = self
+            .streams
+            .get(cx.require_namespace()?, name)
+            .ok_or_else(|| Self::not_found(name))?;
+        let digest = &image.metadata.name;
         let held = stream
             .status
             .tags
             .values()
             .flat_map(|list| &list.items)
-            .any(|item| item.image == *name);
-        if (held && self.images.storage().get("", name).is_some()) || self.streams.may_create_images(cx).await
-        {
+            .any(|item| item.image == *digest);
+        if held && self.images.storage().get("", digest).is_some() {
             return Ok(());
         }
-        Err(streams::not_in_possession(&resource(), stream, name))
+        Err(streams::not_in_possession(&resource(), &stream, digest))
     }
 
     /// Enters the event and hands it on to followers, again and again while other writers come first.
@@ -67,26 +68,19 @@ impl Mappings {
         let namespace = cx.require_namespace()?;
         let change = |current: Option<&Object>| {
             let current = current.ok_or_else(|| Self::not_found(name))?;
-            let old: ImageStream = current.to_typed()?;
-            let mut stream = old.clone();
-            let event = TagEvent {
-                generation: stream.metadata.generation,
-                ..event.clone()
-            };
-            if !history::record(&mut stream, tag, event.clone()) {
-                return Ok(current.clone());
+            let mut object = current.clone();
+            if push::record(&mut object, tag, event)? && self.streams.limits().limits_streams(namespace) {
+                let (new, old): (ImageStream, ImageStream) = (object.to_typed()?, current.to_typed()?);
+                if let Err(exceeded) = self.streams.check_limits(&new, Some(&old)) {
+                    let kind = self.streams.storage().resource().group_kind();
+                    return Err(Status::invalid(
+                        &kind,
+                        name,
+                        &[FieldError::forbidden("imageStream", exceeded)],
+                    ));
+                }
             }
-            history::update_followers(&mut stream, tag, &event);
-            self.streams.set_repositories(&mut stream);
-            if let Err(exceeded) = self.streams.check_limits(&stream, Some(&old)) {
-                let kind = self.streams.storage().resource().group_kind();
-                return Err(Status::invalid(
-                    &kind,
-                    name,
-                    &[FieldError::forbidden("imageStream", exceeded)],
-                ));
-            }
-            Object::from_typed(&stream.typed())
+            Ok(object)
         };
         let cx = nested(cx, self.streams.storage().resource(), "update", name);
         let _turn = self.streams.lock(namespace, name).await;
@@ -95,6 +89,21 @@ impl Mappings {
             Err(status) if status.is_not_found() => Err(Self::not_found(name)),
             Err(status) => Err(status),
         }
+    }
+
+    /// Where the image is reached through the stream, if it is reached anywhere.
+    fn local_reference(&self, namespace: &str, name: &str, image: &str) -> Option<String> {
+        let repository = match self.streams.internal_host() {
+            Some(host) => PullSpec::of_stream(host, namespace, name),
+            None => self
+                .streams
+                .get(namespace, name)?
+                .spec
+                .docker_image_repository
+                .parse()
+                .ok()?,
+        };
+        Some(repository.at(image).to_string())
     }
 }
 
@@ -149,10 +158,9 @@ impl Rest for Mappings {
             };
             return Err(Status::invalid(&kind, &name, &errors));
         }
-        let stream = self
-            .streams
-            .get(namespace, &name)
-            .ok_or_else(|| Self::not_found(&name))?;
+        if self.streams.storage().get(namespace, &name).is_none() {
+            return Err(Self::not_found(&name));
+        }
 
         let mut image = mapping.image;
         self.images.prepare(&mut image, cx.now);
@@ -160,7 +168,7 @@ impl Rest for Mappings {
         if let Err(exceeded) = self.streams.limits().check_image(namespace, size) {
             return Err(Status::forbidden(&resource(), &name, exceeded));
         }
-        self.check_possession(cx, &stream, &image).await?;
+        self.check_possession(cx, &name, &image).await?;
 
         let managed = image.metadata.is_annotated(annotation::MANAGED);
         let mut event = TagEvent {
@@ -170,16 +178,12 @@ impl Rest for Mappings {
             generation: 0,
         };
         let existed = self.images.add(cx, image).await?;
-        if existed && managed {
-            // The same content was pushed elsewhere before; this stream points to itself all the same.
-            let repositories = [
-                &stream.status.docker_image_repository,
-                &stream.spec.docker_image_repository,
-            ];
-            let repository = repositories.into_iter().find(|text| !text.is_empty());
-            if let Some(Ok(repository)) = repository.map(|text| text.parse::<PullSpec>()) {
-                event.docker_image_reference = repository.at(&event.image).to_string();
-            }
+        // The same content was pushed elsewhere before; this stream points to itself all the same.
+        if existed
+            && managed
+            && let Some(reference) = self.local_reference(namespace, &name, &event.image)
+        {
+            event.docker_image_reference = reference;
         }
         self.record(cx, &name, &mapping.tag, &event).await?;
         success(201)

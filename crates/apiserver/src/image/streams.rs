@@ -313,12 +313,13 @@ impl Strategy for Stored {
     fn decorate(&self, object: &mut Object) {
         let repository =
             |host: &str| PullSpec::of_stream(host, object.namespace(), object.name()).to_string();
-        let internal = self.hosts.internal.as_deref().map(repository);
+        let internal = match &self.hosts.internal {
+            Some(host) => repository(host),
+            None => spec::own_repository(object.str_at(&["spec", "dockerImageRepository"])),
+        };
         let public = self.hosts.external.as_deref().map(repository);
         if let Some(Value::Object(status)) = object.fields_mut().get_mut("status") {
-            if let Some(internal) = internal {
-                status.insert("dockerImageRepository".into(), internal.into());
-            }
+            status.insert("dockerImageRepository".into(), internal.into());
             match public {
                 Some(public) => status.insert("publicDockerImageRepository".into(), public.into()),
                 None => status.remove("publicDockerImageRepository"),

@@ -315,7 +315,7 @@ mod tests {
             (seven.to_vec(), format!("{} + 3 more...", seven[..4].join(","))),
             (
                 vec!["abcdefghij", "abcdefghijklmnopqrst0123456", "z"],
-                "abcdefghij,abcdefghijklmnopqrst0123456,z".to_owned(),
+                "abcdefghij,abcdefghijklmnopqrst0123456 + 1 more...".to_owned(),
             ),
             (
                 vec!["abcdefghij", "abcdefghijklmnopqrst0123456789012345", "z"],

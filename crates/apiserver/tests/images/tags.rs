@@ -32,7 +32,10 @@ async fn stream(api: &Api, namespace: &str, name: &str, tags: &[&str]) {
 }
 
 async fn put(api: &Api, namespace: &str, resource: &str, body: Value) -> Answer {
-    let name = body["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = body["metadata"]["name"]
+        .as_str()
+        .expect("the object has a name")
+        .to_owned();
     api.call(
         Who::Admin,
         "PUT",
