@@ -13,8 +13,9 @@ use crate::schema::decode::{self, Decoded};
 use crate::schema_port::ObjectSchema;
 use crate::status::{Reason, Status};
 
-/// Largest body of a request, in bytes.
-pub const BODY_LIMIT: usize = 3 << 20;
+/// Largest body of a request, in bytes. Kubernetes takes 3 MiB; an ImageStreamMapping carries a manifest of up to 4 MiB and
+/// its configuration, both escaped once more.
+pub const BODY_LIMIT: usize = 12 << 20;
 
 /// Media types that bodies are read in.
 pub(crate) const CONSUMED: [&str; 2] = ["application/json", "application/yaml"];
