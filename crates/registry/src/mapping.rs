@@ -7,6 +7,7 @@ use berth_api::{Image, ImageLayer, ImageStream, ImageStreamMapping, Kind as _, O
 use berth_client::{Client, Error, Session, Status};
 use berth_distribution::{Pushed, Refusal};
 use berth_oci::{ErrorCode, RepositoryName, Tag, media_type};
+use http::StatusCode;
 use tracing::info;
 
 use crate::{decision::Object, identity::Identity, refuse};
@@ -216,6 +217,10 @@ fn refused(doing: &'static str, error: &Error) -> Refusal {
     let account = text.contains("cannot create resource");
     if (error.is_forbidden() || error.is_invalid()) && quota || error.is_forbidden() && !account {
         Refusal::of(ErrorCode::Denied, format!("the push was refused: {text}"))
+    } else if error.status().is_some_and(|status| status.code == 413) {
+        let message =
+            format!("the manifest with its configuration is larger than the API server takes: {text}");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid, message)
     } else if error.is_invalid() {
         Refusal::of(
             ErrorCode::ManifestInvalid,
@@ -275,6 +280,11 @@ mod tests {
                 ),
                 ErrorCode::Unknown,
                 "system:registry",
+            ),
+            (
+                status(413, "RequestEntityTooLarge", "limit is 3145728"),
+                ErrorCode::ManifestInvalid,
+                "3145728",
             ),
             (
                 status(503, "ServiceUnavailable", "etcd is away"),

@@ -76,12 +76,12 @@ struct HitOrMiss {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-#[expect(non_snake_case, reason = "the labels are those of OpenShift's registry")]
+/// OpenShift's registry calls the last two `gitCommit` and `gitVersion`, which `promtool check metrics` takes for a mistake.
 struct Build {
     major: &'static str,
     minor: &'static str,
-    gitCommit: &'static str,
-    gitVersion: &'static str,
+    git_commit: &'static str,
+    git_version: &'static str,
 }
 
 #[derive(Clone)]
@@ -155,8 +155,8 @@ impl Metrics {
         let labels = Build {
             major: parts.next().unwrap_or_default(),
             minor: parts.next().unwrap_or_default(),
-            gitCommit: commit,
-            gitVersion: version,
+            git_commit: commit,
+            git_version: version,
         };
         let info = Family::<Build, Gauge>::default();
         info.get_or_create(&labels).set(1);

@@ -1,6 +1,14 @@
 //! Image streams as repositories see them: which image each tag means, and which images its history names.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use berth_client::Client;
 use berth_distribution::Refusal;
@@ -157,6 +165,8 @@ pub(crate) struct Streams {
     client: Client,
     streams: Kept<Stream>,
     layers: Kept<Layers>,
+    /// Counts what this process forgot: an answer to a question from before that is not kept.
+    changes: AtomicU64,
     metrics: Metrics,
 }
 
@@ -165,6 +175,7 @@ impl Streams {
         Self {
             client,
             metrics,
+            changes: AtomicU64::new(0),
             streams: Cache::with_weighter(EXPECTED, CAPACITY_BYTES, ByBytes),
             layers: Cache::with_weighter(EXPECTED, CAPACITY_BYTES, ByBytes),
         }
@@ -180,9 +191,10 @@ impl Streams {
         let Some((namespace, stream)) = name.pair() else {
             return Ok(None);
         };
-        let started = Instant::now();
+        let asked = self.ask();
         match self.client.own().image_stream_bytes(namespace, stream).await {
-            Ok(bytes) => keep(&self.streams, name, bytes, started, Stream::parse)
+            Ok(bytes) => self
+                .keep(&self.streams, name, bytes, asked, Stream::parse)
                 .map(Some)
                 .map_err(|source| {
                     let what = format!("GET {name}");
@@ -196,7 +208,7 @@ impl Streams {
                     )
                 }),
             Err(error) if error.is_not_found() => {
-                self.forget(name);
+                self.streams.remove(name);
                 Ok(None)
             }
             Err(error) => Err(refuse::failed(DOING, &error)),
@@ -223,14 +235,15 @@ impl Streams {
         let Some((namespace, stream)) = name.pair() else {
             return Ok(None);
         };
-        let started = Instant::now();
+        let asked = self.ask();
         match self
             .client
             .own()
             .image_stream_layers_bytes(namespace, stream)
             .await
         {
-            Ok(bytes) => keep(&self.layers, name, bytes, started, Layers::parse)
+            Ok(bytes) => self
+                .keep(&self.layers, name, bytes, asked, Layers::parse)
                 .map(Some)
                 .map_err(|source| {
                     let what = format!("GET {name}/layers");
@@ -250,40 +263,58 @@ impl Streams {
 
     /// Forgets what was seen of a stream: this process just changed it.
     pub(crate) fn forget(&self, name: &RepositoryName) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.streams.remove(name);
         self.layers.remove(name);
     }
+
+    fn ask(&self) -> Asked {
+        Asked {
+            changes: self.changes.load(Ordering::Acquire),
+            at: Instant::now(),
+        }
+    }
+
+    /// The parsed value of `bytes`: the kept one when the bytes are the same.
+    fn keep<T>(
+        &self,
+        kept: &Kept<T>,
+        name: &RepositoryName,
+        bytes: Bytes,
+        asked: Asked,
+        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> serde_json::Result<Arc<T>> {
+        let (value, fresh) = match kept.get(name) {
+            Some(parsed) if same(&parsed.bytes, &bytes) => {
+                // Renewing the time costs a write to the cache: once a second is often enough for what it is used for.
+                (
+                    parsed.value,
+                    asked.at.saturating_duration_since(parsed.seen) > RECENT / 10,
+                )
+            }
+            _ => (Arc::new(parse(&bytes)?), true),
+        };
+        if fresh && asked.changes == self.changes.load(Ordering::Acquire) {
+            let parsed = Parsed {
+                bytes,
+                value: Arc::clone(&value),
+                seen: asked.at,
+            };
+            kept.insert(name.clone(), parsed);
+            // A change between the look and the insertion must win.
+            if asked.changes != self.changes.load(Ordering::Acquire) {
+                kept.remove(name);
+            }
+        }
+        Ok(value)
+    }
 }
 
-/// The parsed value of `bytes`: the kept one when the bytes are the same.
-fn keep<T>(
-    kept: &Kept<T>,
-    name: &RepositoryName,
-    bytes: Bytes,
-    seen: Instant,
-    parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-) -> serde_json::Result<Arc<T>> {
-    if let Some(mut parsed) = kept.get(name)
-        && same(&parsed.bytes, &bytes)
-    {
-        let value = Arc::clone(&parsed.value);
-        // Renewing the time costs a write to the cache: once a second is often enough for what it is used for.
-        if seen.saturating_duration_since(parsed.seen) > RECENT / 10 {
-            parsed.seen = seen;
-            kept.insert(name.clone(), parsed);
-        }
-        return Ok(value);
-    }
-    let value = Arc::new(parse(&bytes)?);
-    kept.insert(
-        name.clone(),
-        Parsed {
-            bytes,
-            value: Arc::clone(&value),
-            seen,
-        },
-    );
-    Ok(value)
+/// When a question was put, and how many changes this process had made by then.
+#[derive(Clone, Copy)]
+struct Asked {
+    changes: u64,
+    at: Instant,
 }
 
 /// Whether two byte strings are equal. An API server in this process answers with the very same bytes.

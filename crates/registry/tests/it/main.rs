@@ -1,6 +1,7 @@
 //! The registry as its clients see it, over memory.
 
 mod gate;
+mod integration;
 mod push;
 mod routes;
 mod support;
