@@ -259,9 +259,10 @@ fn malformed(format: StringFormat, text: &str) -> Option<String> {
         StringFormat::Plain => None,
         StringFormat::Byte => match STANDARD.decode(text.as_bytes()) {
             Ok(_) => None,
-            Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _)) => {
-                Some(format!("illegal base64 data at input byte {at}"))
-            }
+            Err(
+                base64::DecodeError::InvalidByte(at, _)
+                | base64::DecodeError::InvalidLastSymbol { offset: at, .. },
+            ) => Some(format!("illegal base64 data at input byte {at}")),
             Err(_) => Some(format!("illegal base64 data at input byte {}", text.len())),
         },
         StringFormat::DateTime => {
