@@ -2,7 +2,7 @@
 //!
 //! `serde_json::Value` silently keeps the last of two equal keys; Kubernetes reports them to whoever asks for
 //! field validation, so the document is built here, key by key.
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, fmt, thread};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -11,6 +11,8 @@ use super::path::Path;
 
 /// Nesting allowed in a YAML document, whose parser needs much stack; JSON documents are held to 128 by their parser.
 pub const MAX_YAML_DEPTH: usize = 64;
+/// Stack of the thread that parses YAML, in bytes; it is only taken from memory as far as it is used.
+const YAML_STACK: usize = 8 << 20;
 /// Nodes that YAML aliases may add to a document, so that a small body cannot grow into a huge object.
 pub const MAX_YAML_ALIAS_NODES: usize = 10_000;
 /// Findings reported for one document; more only make the answer longer.
@@ -61,6 +63,22 @@ pub fn json(bytes: &[u8]) -> Result<Decoded, Error> {
 /// [`Error::Yaml`] when `bytes` are not exactly one YAML document within [`MAX_YAML_DEPTH`] and
 /// [`MAX_YAML_ALIAS_NODES`].
 pub fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
+    // The parser takes up to 30 KiB of stack a level in a debug build, more than a server's threads have left. YAML
+    // bodies are rare (clients translate files to JSON), so a thread for each costs little.
+    let parse = || parse_yaml(bytes).map_err(|error| Error::Yaml(error.to_string()));
+    thread::scope(|scope| {
+        let parser = thread::Builder::new()
+            .name("yaml".into())
+            .stack_size(YAML_STACK)
+            .spawn_scoped(scope, parse);
+        let parser = parser.map_err(|error| Error::Yaml(format!("no thread to parse YAML with: {error}")))?;
+        parser
+            .join()
+            .unwrap_or_else(|_| Err(Error::Yaml("the YAML parser gave up".into())))
+    })
+}
+
+fn parse_yaml(bytes: &[u8]) -> Result<Decoded, serde_saphyr::Error> {
     let duplicates = RefCell::new(Vec::new());
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
@@ -74,8 +92,7 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
             duplicates: &duplicates,
         }
         .deserialize(parser)
-    })
-    .map_err(|error| Error::Yaml(error.to_string()))?;
+    })?;
     Ok(Decoded {
         value,
         duplicates: duplicates.into_inner(),
@@ -228,6 +245,26 @@ mod tests {
                 vec![format!("*{previous}"); 10].join(",")
             ));
         }
+        // A small stack must do for the caller, and every nesting either be read or be refused.
+        let nested = |depth: usize| {
+            let block: String = (0..depth)
+                .map(|level| format!("{}a:\n", " ".repeat(level)))
+                .collect();
+            [
+                block,
+                format!("{{a: {}1{}}}", "{a: ".repeat(depth), "}".repeat(depth)),
+                format!("{}1", "- ".repeat(depth)),
+            ]
+        };
+        let small = thread::Builder::new().stack_size(128 << 10);
+        let read = move || {
+            for (depth, want) in [(60, true), (100, false), (5000, false)] {
+                for body in nested(depth) {
+                    assert_eq!(yaml(body.as_bytes()).is_ok(), want, "{depth}");
+                }
+            }
+        };
+        small.spawn(read).unwrap().join().unwrap();
         let nested = format!("{}1{}", "{\"a\":".repeat(120), "}".repeat(120));
         assert!(json(nested.as_bytes()).is_ok());
         for body in [deep.as_str(), "{", "", "{}{}", "nul", r#"{"a":}"#] {
