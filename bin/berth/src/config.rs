@@ -103,20 +103,20 @@ impl Config {
         let config = Self {
             log_level: raw.log.level.unwrap_or_else(|| "info".to_owned()),
             log_format: problems.take("log.format", raw.log.format, |text| text.parse(), Format::Text),
-            shutdown_grace: problems.take("shutdownGrace", raw.shutdown_grace, duration, Duration::from_secs(29)),
+            shutdown_grace: problems.take("shutdownGrace", raw.shutdown_grace.as_deref(), duration, Duration::from_secs(29)),
             limits: Limits {
                 connections: problems.take("connections.max", raw.connections.max, count, limits.connections),
-                head: problems.take("connections.headTimeout", raw.connections.head_timeout, duration, limits.head),
+                head: problems.take("connections.headTimeout", raw.connections.head_timeout.as_deref(), duration, limits.head),
                 stalled: problems.take(
                     "connections.stalledAfter",
-                    raw.connections.stalled_after,
+                    raw.connections.stalled_after.as_deref(),
                     duration,
                     limits.stalled,
                 ),
                 ..limits
             },
-            upload_max_age: problems.take("uploads.maxAge", raw.uploads.max_age, duration, 168 * HOUR),
-            upload_purge_every: problems.take("uploads.purgeEvery", raw.uploads.purge_every, duration, 24 * HOUR),
+            upload_max_age: problems.take("uploads.maxAge", raw.uploads.max_age.as_deref(), duration, 168 * HOUR),
+            upload_purge_every: problems.take("uploads.purgeEvery", raw.uploads.purge_every.as_deref(), duration, 24 * HOUR),
             uploads_concurrent: problems.take("uploads.concurrent", raw.uploads.concurrent, count, 256),
         };
         if !problems.0.is_empty() {
@@ -131,7 +131,7 @@ fn count(number: u64) -> Result<usize, String> {
 }
 
 /// Reads `250ms`, `90s`, `5m`, `2h`, `7d`; more than zero.
-fn duration(text: String) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write a number and ms, s, m, h or d, such as 30s");
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let number: u64 = text[..split].parse().map_err(|_| wrong())?;
@@ -184,7 +184,7 @@ mod tests {
             ("", Err(())),
             ("99999999999999999999d", Err(())),
         ] {
-            let got = duration(text.to_owned()).map(|d| u64::try_from(d.as_millis()).unwrap()).map_err(|_| ());
+            let got = duration(text).map(|d| u64::try_from(d.as_millis()).unwrap()).map_err(|_| ());
             assert_eq!(got, want, "{text:?}");
         }
     }
