@@ -44,7 +44,7 @@ pub use self::{
     config::{Config, Scheme, Sparse, Urls},
     operation::Operation,
     purge::{Purge, Purged},
-    refusal::Refusal,
+    refusal::{Refusal, Refused},
     repositories::{Membership, Names, Pushed, Repositories},
     request_id::RequestId,
     route::Route,

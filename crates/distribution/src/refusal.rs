@@ -27,6 +27,15 @@ pub struct Refusal {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// What a refused request was told, in the extensions of the response, for the access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code of the OCI error body.
+    pub code: ErrorCode,
+    /// The message of the OCI error body.
+    pub message: Cow<'static, str>,
+}
+
 impl Refusal {
     /// A refusal with a status, a code and a message.
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
@@ -94,6 +103,8 @@ impl Refusal {
         let body = ErrorBody::from(entry).to_json();
         let mut response = Response::new(Body::full(body));
         *response.status_mut() = self.status;
+        let (code, message) = (self.code, self.message.clone());
+        response.extensions_mut().insert(Refused { code, message });
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in &self.headers {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use berth_distribution::{
-    Body, Caller, FileRegion, Operation, RequestId,
+    Body, Caller, FileRegion, Operation, Refused, RequestId,
     body::BodyError,
     route::{self, Route},
 };
@@ -55,6 +55,7 @@ pub(crate) struct Exchange {
     answer_type: Option<HeaderValue>,
     operation: Option<&'static str>,
     caller: Option<Caller>,
+    refused: Option<Refused>,
     sent: u64,
     /// Bytes that the kernel sends without passing through here.
     by_kernel: Option<u64>,
@@ -83,6 +84,7 @@ impl Exchange {
             answer_type: None,
             operation: None,
             caller: None,
+            refused: None,
             sent: 0,
             by_kernel: None,
         }
@@ -112,6 +114,7 @@ impl Exchange {
         self.answer_type = response.headers().get(header::CONTENT_TYPE).cloned();
         let extensions = response.extensions_mut();
         self.caller = extensions.remove::<Caller>();
+        self.refused = extensions.remove::<Refused>();
         self.operation = extensions.remove::<Operation>().map(|operation| operation.0);
         if let Some(FileRegion {
             file,
@@ -164,6 +167,8 @@ impl Exchange {
             .and_then(Identity::of)
             .map(|who| &*who.uid)
             .filter(|uid| !uid.is_empty());
+        let code = self.refused.as_ref().map(|refused| refused.code.as_str());
+        let message = self.refused.as_ref().map(|refused| &*refused.message);
         macro_rules! line {
             ($level:ident) => {
                 $level!(
@@ -186,6 +191,8 @@ impl Exchange {
                     http.response.written = sent,
                     http.response.duration = %format_args!("{:.6}", duration.as_secs_f64()),
                     http.response.contenttype = text(self.answer_type.as_ref()),
+                    err.code = code,
+                    err.message = message,
                     },
                     "response"
                 )

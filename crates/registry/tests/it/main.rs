@@ -2,6 +2,7 @@
 
 mod gate;
 mod integration;
+mod log;
 mod push;
 mod routes;
 mod support;

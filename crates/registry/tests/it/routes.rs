@@ -110,6 +110,11 @@ impl World {
             .await
     }
 
+    /// The tokens of all accounts.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.tokens.values().map(String::as_str)
+    }
+
     /// What the recording's identities sent.
     fn credentials(&self, who: &str) -> As<'_> {
         match who {
