@@ -42,6 +42,11 @@ pub struct WatchOptions {
     pub send_initial_events: Option<bool>,
 }
 
+/// Finalizer of an object that waits until its dependents are deleted.
+pub const FOREGROUND: &str = "foregroundDeletion";
+/// Finalizer of an object whose dependents are to forget it before it goes.
+pub const ORPHAN: &str = "orphan";
+
 /// `propagationPolicy` of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {

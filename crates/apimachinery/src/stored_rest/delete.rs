@@ -6,7 +6,8 @@ use berth_store::{Expect, Revision};
 use super::StoredRest;
 use crate::context::Context;
 use crate::entry::Entry;
-use crate::options::{DeleteOptions, ListOptions};
+use crate::object::Object;
+use crate::options::{DeleteOptions, FOREGROUND, ListOptions, ORPHAN, Propagation};
 use crate::rest::{Deleted, List};
 use crate::status::Status;
 use crate::storage::{ATTEMPTS, Refused};
@@ -42,8 +43,11 @@ impl StoredRest {
         entry: &Arc<Entry>,
         options: &DeleteOptions,
     ) -> Result<Option<Deleted>, Status> {
-        let stored = entry.stored();
+        let mut stored = entry.stored();
         self.strategy.before_delete(cx, &stored, options).await?;
+        if !stored.is_deleting() {
+            hold_for_dependents(&mut stored, options);
+        }
         if stored.finalizers().is_empty() && !self.strategy.holds_deletion(&stored) {
             if cx.dry_run {
                 return Ok(Some(Deleted::Gone(Arc::clone(entry))));
@@ -122,5 +126,19 @@ impl StoredRest {
             list.resource_version = None;
             list.version_match = None;
         }
+    }
+}
+
+/// Lets the object wait for its dependents, if the client wants that: the garbage collector takes the finalizer away.
+fn hold_for_dependents(object: &mut Object, options: &DeleteOptions) {
+    let finalizer = match options.propagation {
+        Some(Propagation::Foreground) => FOREGROUND,
+        Some(Propagation::Orphan) => ORPHAN,
+        Some(Propagation::Background) | None => return,
+    };
+    let mut finalizers = object.finalizers();
+    if !finalizers.iter().any(|held| held == finalizer) {
+        finalizers.push(finalizer.to_owned());
+        object.set_finalizers(&finalizers);
     }
 }
