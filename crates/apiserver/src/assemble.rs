@@ -91,7 +91,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
     }
 
     let (endpoints, storages) = kinds.finish();
-    let quota = quota(&core.quotas, storages);
+    let quota = quota(&core.quotas, storages.clone());
     let admission = Arc::new(Checks::new(core.namespaces.clone(), Arc::clone(&quota)));
 
     feed.load().await.map_err(Error::Load)?;
@@ -101,6 +101,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
         core,
         rbac,
         endpoints: endpoints.clone(),
+        storages,
         quota,
         tokens: Arc::clone(&tokens),
         store: Arc::clone(&config.store),

@@ -5,15 +5,18 @@ mod accounts;
 mod aggregation;
 mod compaction;
 mod events;
+mod garbage;
 mod namespaces;
 mod queue;
 mod quotas;
 mod token_secrets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use berth_apimachinery::database::Feed;
-use berth_apimachinery::resource::Endpoint;
+use berth_apimachinery::resource::{Endpoint, GroupResource};
+use berth_apimachinery::storage::Storage;
 use berth_store::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) core: core::Storages,
     pub(crate) rbac: rbac::Storages,
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) storages: BTreeMap<GroupResource, Storage>,
     pub(crate) quota: Arc<Quota>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) store: Arc<dyn Store>,
@@ -99,6 +103,7 @@ impl Controllers {
             core,
             rbac,
             endpoints,
+            storages,
             quota,
             tokens,
             store,
@@ -106,6 +111,7 @@ impl Controllers {
         let child = CancellationToken::new();
         let until = || child.clone();
         let content = namespaces::Content::of(&endpoints);
+        loops.spawn(garbage::run(garbage::Kinds::of(&endpoints, &storages), until()));
         loops.spawn(namespaces::run(core.namespaces.clone(), content, until()));
         loops.spawn(accounts::run(core.clone(), rbac.role_bindings.clone(), until()));
         loops.spawn(aggregation::run(rbac.cluster_roles, until()));

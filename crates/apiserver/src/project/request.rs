@@ -9,7 +9,7 @@ use berth_apimachinery::object::Object;
 use berth_apimachinery::options::{DeleteOptions, ListOptions};
 use berth_apimachinery::resource::{GroupKind, Gvk, Resource};
 use berth_apimachinery::rest::{List, Rest, Verbs};
-use berth_apimachinery::status::Status;
+use berth_apimachinery::status::{Reason, Status};
 use serde_json::json;
 use tracing::warn;
 
@@ -68,8 +68,9 @@ impl Rest for ProjectRequests {
     }
 
     /// Whether the caller may request projects at all: a success, or a refusal by authorization before this is called.
+    /// Clients read it as a Status, not as a list.
     async fn list(&self, _cx: &Context, _options: &ListOptions) -> Result<List, Status> {
-        Ok(List::default())
+        Err(Status::new(200, Reason::Unknown, ""))
     }
 
     async fn create(

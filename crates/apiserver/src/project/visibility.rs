@@ -1,7 +1,7 @@
 //! Who sees which project, also while rights change.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use berth_apimachinery::access::{Attributes, Authorizer, Target};
@@ -48,7 +48,8 @@ struct Watcher {
     parts: Arc<Parts>,
     user: Arc<UserInfo>,
     options: WatchOptions,
-    known: BTreeSet<String>,
+    /// The projects that the watcher knows of, with the revision it has seen.
+    known: BTreeMap<String, u64>,
     pending: VecDeque<WatchEvent>,
     namespaces: WatchStream,
     role_bindings: Subscription,
@@ -70,7 +71,7 @@ pub(super) async fn watch(
     let mut watcher = Watcher {
         user: Arc::clone(&cx.user),
         options: options.clone(),
-        known: BTreeSet::new(),
+        known: BTreeMap::new(),
         pending: VecDeque::new(),
         namespaces,
         role_bindings,
@@ -79,9 +80,10 @@ pub(super) async fn watch(
     };
     if options.resource_version.is_some_and(|version| version > 0) {
         // The client has listed before: what it could see then is not news.
-        watcher.known = visible(&watcher.parts, &watcher.user, options)
-            .await
-            .into_keys()
+        let known = visible(&watcher.parts, &watcher.user, options).await;
+        watcher.known = known
+            .into_iter()
+            .map(|(name, entry)| (name, entry.revision()))
             .collect();
     }
     Ok(stream::unfold(watcher, |mut watcher| async move {
@@ -112,7 +114,7 @@ impl Watcher {
         match event {
             WatchEvent::Bookmark { .. } => self.pending.push_back(event),
             WatchEvent::Deleted(entry) => {
-                if self.known.remove(entry.object().name()) {
+                if self.known.remove(entry.object().name()).is_some() {
                     self.pending.push_back(WatchEvent::Deleted(as_project(&entry)));
                 }
             }
@@ -129,7 +131,7 @@ impl Watcher {
         let visible = visible(&self.parts, &self.user, &self.options).await;
         let gone: Vec<String> = self
             .known
-            .iter()
+            .keys()
             .filter(|name| !visible.contains_key(*name))
             .cloned()
             .collect();
@@ -145,15 +147,18 @@ impl Watcher {
 
     fn show(&mut self, entry: &Arc<Entry>, visible: bool, changed: bool) {
         let name = entry.object().name();
-        let known = self.known.contains(name);
+        let known = self.known.get(name).copied();
         let event = match (visible, known) {
-            (true, false) => WatchEvent::Added(as_project(entry)),
-            (true, true) if changed => WatchEvent::Modified(as_project(entry)),
-            (false, true) => WatchEvent::Deleted(as_project(entry)),
+            (true, None) => WatchEvent::Added(as_project(entry)),
+            // A right that came may have shown a state that its own event tells of later.
+            (true, Some(seen)) if changed && entry.revision() > seen => {
+                WatchEvent::Modified(as_project(entry))
+            }
+            (false, Some(_)) => WatchEvent::Deleted(as_project(entry)),
             _ => return,
         };
         if visible {
-            self.known.insert(name.to_owned());
+            self.known.insert(name.to_owned(), entry.revision());
         } else {
             self.known.remove(name);
         }

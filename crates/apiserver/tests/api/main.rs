@@ -2,6 +2,7 @@
 //! The server as its clients see it, in process and over a store in memory.
 
 mod access;
+mod garbage;
 mod namespaces;
 mod objects;
 mod projects;

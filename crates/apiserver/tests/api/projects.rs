@@ -34,6 +34,11 @@ async fn grant(api: &Api, namespace: &str, user: &str) {
 async fn the_requester_is_the_administrator() {
     let api = Api::start().await;
     let ann = Who::Member("ann", OAUTH);
+    let may = api.call(ann, "GET", REQUESTS, Value::Null).await.expect(200);
+    assert_eq!(
+        (&may["kind"], &may["status"]),
+        (&json!("Status"), &json!("Success"))
+    );
     let created = api.call(ann, "POST", REQUESTS, request("demo")).await.expect(201);
     assert_eq!(created["kind"], "Project");
     let annotations = &created["metadata"]["annotations"];
