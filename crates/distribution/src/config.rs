@@ -44,7 +44,8 @@ pub enum Sparse {
 /// What an operator decides about the protocol. The default is complete.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Signs the state of uploads. Replicas share it; when empty, one is made for this process.
+    /// Signs the ids and the state of uploads. Replicas share it, and it outlives a restart; when empty, one is made for
+    /// this process, and every upload is written about in storage as soon as it starts.
     pub secret: Vec<u8>,
     /// How URLs are written.
     pub urls: Urls,

@@ -54,6 +54,9 @@ pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 /// Upload sessions whose hash state is kept in memory. Others are resumed from storage.
 pub const LIVE_SESSIONS: usize = 4096;
 
+/// Ended upload sessions that are remembered, so that their ids are not taken for those of sessions that have not begun.
+pub const ENDED_SESSIONS: usize = 16 * 1024;
+
 /// Blobs up to this many bytes that arrive in one request are verified before anything is written, and are sent whole.
 pub const SMALL_BLOB: usize = 64 * 1024;
 

@@ -52,7 +52,7 @@ struct Inner {
     manifests: Manifests,
     referrers: Arc<Referrers>,
     lists: Lists,
-    signer: Signer,
+    signer: Arc<Signer>,
 }
 
 impl Distribution {
@@ -64,7 +64,8 @@ impl Distribution {
         access: Arc<dyn Access>,
         repositories: Arc<dyn Repositories>,
     ) -> Self {
-        if config.secret.is_empty() {
+        let secret_is_shared = !config.secret.is_empty();
+        if !secret_is_shared {
             config.secret = uuid::Uuid::new_v4()
                 .as_bytes()
                 .iter()
@@ -72,6 +73,7 @@ impl Distribution {
                 .copied()
                 .collect();
         }
+        let signer = Arc::new(Signer::new(&config.secret));
         let store = Arc::new(Store::new(Arc::clone(&driver), &config));
         let blobs = Arc::new(Blobs::new(Arc::clone(&store), Arc::clone(&repositories)));
         let referrers = Arc::new(Referrers::new(Arc::clone(&store), Arc::clone(&repositories)));
@@ -83,9 +85,15 @@ impl Distribution {
             &config,
         );
         Self(Arc::new(Inner {
-            uploads: Uploads::new(Arc::clone(&store), Arc::clone(&repositories), &config),
+            uploads: Uploads::new(
+                Arc::clone(&store),
+                Arc::clone(&repositories),
+                Arc::clone(&signer),
+                secret_is_shared,
+                &config,
+            ),
             lists: Lists::new(Arc::clone(&repositories)),
-            signer: Signer::new(&config.secret),
+            signer,
             config,
             access,
             repositories,

@@ -15,6 +15,8 @@ use std::time::Duration;
 use berth_blobs::{self as blobs, Step};
 use berth_oci::digest::DigestError;
 use berth_oci::{Algorithm, RepositoryName};
+use jiff::Timestamp;
+use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::id::SessionId;
@@ -88,17 +90,35 @@ impl Error {
 pub(crate) struct Uploads {
     store: Arc<Store>,
     repositories: Arc<dyn Repositories>,
+    signer: Arc<Signer>,
+    /// Whether other replicas may have the same secret.
+    secret_is_shared: bool,
     live: Table,
+    /// Sessions that were closed or cancelled here. Another replica may take one for a session that has not begun, which
+    /// harms nobody.
+    ended: Cache<SessionId, ()>,
+    age: Duration,
     slots: Semaphore,
     queue: Duration,
     window: Duration,
 }
 
 impl Uploads {
-    pub(crate) fn new(store: Arc<Store>, repositories: Arc<dyn Repositories>, config: &Config) -> Self {
+    /// Sessions whose ids are signed by `signer`; `secret_is_shared` when it is not of this process only.
+    pub(crate) fn new(
+        store: Arc<Store>,
+        repositories: Arc<dyn Repositories>,
+        signer: Arc<Signer>,
+        secret_is_shared: bool,
+        config: &Config,
+    ) -> Self {
         Self {
             store,
             repositories,
+            signer,
+            secret_is_shared,
+            ended: Cache::new(limits::ENDED_SESSIONS),
+            age: config.upload_age,
             live: Table::new(limits::LIVE_SESSIONS),
             slots: Semaphore::new(config.concurrent_uploads.clamp(1, Semaphore::MAX_PERMITS)),
             queue: config.upload_queue,
@@ -112,18 +132,25 @@ impl Uploads {
         name: &RepositoryName,
         algorithm: Algorithm,
     ) -> Result<Arc<Session>, Error> {
-        let session = Arc::new(Session::new(name.clone(), algorithm));
-        // Losing this note in a power failure only makes a client start again.
-        let note = Step::Stash {
-            path: layout::upload_started(name, session.id()),
-            bytes: session.started_at().to_owned().into(),
-        };
-        self.store.driver().commit(vec![note]).await?;
+        let session = self.issue(name, algorithm);
+        if !self.secret_is_shared {
+            // Nobody else could tell that the session exists.
+            self.store.driver().commit(vec![note(&session)]).await?;
+            session.lock()?.noted = true;
+            session.begin();
+        }
         self.live.insert(&session);
         Ok(session)
     }
 
-    /// The session with this id, from memory or from storage.
+    /// A session that begins now and has nothing in storage yet.
+    fn issue(&self, name: &RepositoryName, algorithm: Algorithm) -> Arc<Session> {
+        let now = Timestamp::now();
+        let id = SessionId::issue(&self.signer, name, now);
+        Arc::new(Session::new(name.clone(), id, now, algorithm))
+    }
+
+    /// The session with this id: from memory, from storage, or because the id itself says that it was issued.
     pub(crate) async fn find(&self, name: &RepositoryName, id: &str) -> Result<Arc<Session>, Error> {
         let unknown = || Error::SessionUnknown {
             session: id.chars().take(64).collect(),
@@ -136,31 +163,37 @@ impl Uploads {
                 Err(unknown())
             };
         }
-        let started = self
+        let session = if let Some(started) = self
             .store
             .driver()
             .read(&layout::upload_started(name, &id))
             .await?
-            .ok_or_else(unknown)?;
-        let started = String::from_utf8_lossy(&started).trim().to_owned();
-        Ok(self
-            .live
-            .insert(&Arc::new(Session::resumed(name.clone(), id, started))))
+        {
+            let started = String::from_utf8_lossy(&started).trim().to_owned();
+            Session::resumed(name.clone(), id, started)
+        } else {
+            let began = self.issued(name, &id).ok_or_else(unknown)?;
+            Session::new(name.clone(), id, began, Algorithm::Sha256)
+        };
+        Ok(self.live.insert(&Arc::new(session)))
+    }
+
+    /// When a session began that was issued by a replica with the same secret, is not too old, and did not end here.
+    fn issued(&self, name: &RepositoryName, id: &SessionId) -> Option<Timestamp> {
+        let began = id.issued(&self.signer, name)?;
+        let young = Timestamp::now().duration_since(began).unsigned_abs() < self.age;
+        (young && self.ended.get(id).is_none()).then_some(began)
     }
 
     /// The length of a session, in bytes, as storage has it: another replica may have written meanwhile.
     pub(crate) async fn held(&self, session: &Session) -> Result<u64, Error> {
         let (name, id) = (session.name(), session.id());
-        if let Some(stat) = self.store.driver().stat(&layout::upload_data(name, id)).await? {
+        let driver = self.store.driver();
+        if let Some(stat) = driver.stat(&layout::upload_data(name, id)).await? {
             return Ok(stat.size);
         }
-        if self
-            .store
-            .driver()
-            .stat(&layout::upload_started(name, id))
-            .await?
-            .is_some()
-        {
+        let waits = !session.has_begun() && self.issued(name, id).is_some();
+        if waits || driver.stat(&layout::upload_started(name, id)).await?.is_some() {
             return Ok(0);
         }
         self.live.remove(id);
@@ -179,12 +212,18 @@ impl Uploads {
 
     /// Removes what a session has in storage and in memory.
     async fn discard(&self, session: &Session) -> Result<(), Error> {
-        self.live.remove(session.id());
+        self.end(session);
         self.store
             .driver()
             .delete_tree(&layout::upload(session.name(), session.id()))
             .await?;
         Ok(())
+    }
+
+    /// Forgets a session, and that its id was issued.
+    fn end(&self, session: &Session) {
+        self.ended.insert(session.id().clone(), ());
+        self.live.remove(session.id());
     }
 
     /// Cleans up after a request that failed, and passes its error on. A session that filled the storage is removed: nobody
@@ -204,5 +243,14 @@ impl Uploads {
             Ok(Ok(slot)) => Ok(slot),
             Ok(Err(_)) | Err(_) => Err(Error::TooMany),
         }
+    }
+}
+
+/// Writes down in storage when a session began. Losing it in a power failure only makes a client start again.
+fn note(session: &Session) -> Step {
+    let path = layout::upload_started(session.name(), session.id());
+    Step::Stash {
+        path,
+        bytes: session.started_at().to_owned().into(),
     }
 }

@@ -1,7 +1,5 @@
 //! The end of an upload: the bytes become a blob of their repository, durably, or they are gone.
 
-use std::sync::Arc;
-
 use berth_blobs::Step;
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
@@ -45,7 +43,9 @@ impl Uploads {
         };
         if whole && ended && self.is_empty(session).await? {
             drop(slot);
-            return self.finish_small(caller, session, digest, first).await;
+            return self
+                .finish_small(caller, session, progress.noted, digest, first)
+                .await;
         }
         self.finish_large(caller, session, &mut progress, claim, digest, (first, body))
             .await
@@ -62,8 +62,16 @@ impl Uploads {
         digest: &Digest,
         body: RequestBody,
     ) -> Result<(), Error> {
-        let session = Arc::new(Session::new(name.clone(), digest.algorithm()));
-        self.finish(caller, &session, claim, digest, body).await
+        let session = self.issue(name, digest.algorithm());
+        let finished = self.finish(caller, &session, claim, digest, body).await;
+        // Nobody was told of the session, so nobody can go on with it.
+        if let Err(error) = &finished
+            && !matches!(error, Error::DigestMismatch(_))
+            && let Err(error) = self.discard(&session).await
+        {
+            tracing::warn!(session = %session.id(), %error, "what is left of an upload was not removed");
+        }
+        finished
     }
 
     /// Whether nothing arrived yet, as storage sees it.
@@ -77,27 +85,34 @@ impl Uploads {
         &self,
         caller: &Caller,
         session: &Session,
+        noted: bool,
         digest: &Digest,
         bytes: Bytes,
     ) -> Result<(), Error> {
         let got = digest.algorithm().digest(&bytes);
         if got != *digest {
+            // What looks like a session that has not begun may have been closed by another replica.
+            if bytes.is_empty() && self.is_finished(session.name(), digest).await? {
+                return Ok(());
+            }
             self.discard(session).await?;
             return Err(Error::DigestMismatch(Box::new(Mismatch { want: *digest, got })));
         }
         self.repositories
             .admit_blob(caller, session.name(), Some(bytes.len() as u64))
             .await?;
-        let steps = vec![
+        let mut steps = vec![
             Step::Ensure {
                 path: layout::data(digest),
                 bytes,
             },
             Store::layer_step(session.name(), digest),
-            Step::Discard {
-                path: layout::upload(session.name(), session.id()),
-            },
         ];
+        if noted {
+            steps.push(Step::Discard {
+                path: layout::upload(session.name(), session.id()),
+            });
+        }
         self.store.driver().commit(steps).await?;
         self.finished(session, digest);
         Ok(())
@@ -154,7 +169,7 @@ impl Uploads {
     }
 
     fn finished(&self, session: &Session, digest: &Digest) {
-        self.live.remove(session.id());
+        self.end(session);
         self.store.remember_holder(session.name(), digest);
     }
 

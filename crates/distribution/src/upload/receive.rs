@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::session::{Progress, Session};
-use super::{Error, Uploads};
+use super::{Error, Uploads, note};
 use crate::incoming::{Incoming, RequestBody};
 use crate::{layout, limits};
 
@@ -138,6 +138,9 @@ impl Uploads {
         claim: &Claim,
     ) -> Result<Sink, Error> {
         let path = layout::upload_data(session.name(), session.id());
+        if claim.offset.is_some_and(|offset| offset > 0) {
+            session.begin();
+        }
         let mut again = true;
         loop {
             let hasher = match progress.hasher.take() {
@@ -155,7 +158,10 @@ impl Uploads {
                 return Err(error);
             }
             match self.store.driver().append(&path, held).await {
-                Ok(writer) => return Ok(Sink { writer, hasher }),
+                Ok(writer) => {
+                    session.begin();
+                    return Ok(Sink { writer, hasher });
+                }
                 Err(blobs::Error::Offset { .. } | blobs::Error::NotFound { .. }) if again => again = false,
                 Err(blobs::Error::NotFound { .. }) => {
                     return Err(Error::SessionUnknown {
@@ -177,18 +183,24 @@ impl Uploads {
     async fn rest(&self, session: &Session, progress: &mut Progress, sink: Sink) -> Result<u64, Error> {
         let (writer, hasher) = sink.into_parts();
         let held = hasher.length();
+        let mut then = Vec::new();
+        // What is small is sent again sooner than it is written about.
+        if !progress.noted && held > limits::SMALL_BLOB as u64 {
+            then.push(note(session));
+        }
+        let noted = progress.noted || !then.is_empty();
         if held - progress.checkpoint.min(held) < limits::CHECKPOINT {
-            writer.release(Vec::new()).await?;
+            writer.release(then).await?;
         } else {
             let path = layout::hash_state(session.name(), session.id(), hasher.algorithm(), held);
-            writer
-                .close(vec![Step::Stash {
-                    path,
-                    bytes: hasher.state().into(),
-                }])
-                .await?;
+            then.push(Step::Stash {
+                path,
+                bytes: hasher.state().into(),
+            });
+            writer.close(then).await?;
             progress.checkpoint = held;
         }
+        progress.noted = noted;
         progress.hasher = Some(hasher);
         Ok(held)
     }

@@ -1,10 +1,12 @@
 //! One session, and the table of those this process knows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use berth_oci::{Algorithm, Hasher, RepositoryName};
+use jiff::Timestamp;
 use tokio::sync::MutexGuard;
 
 use super::{Error, SessionId};
@@ -19,6 +21,9 @@ pub(crate) struct Session {
     /// What the bytes are hashed with while they arrive. The digest that closes the session may be of another algorithm;
     /// then they are read again.
     algorithm: Algorithm,
+    /// Whether storage had something of the session, as far as anybody knows. When it is gone, the session has ended; before
+    /// that, its id is all there is.
+    begun: AtomicBool,
     progress: tokio::sync::Mutex<Progress>,
     used: Mutex<Instant>,
 }
@@ -32,28 +37,36 @@ pub(super) struct Progress {
     pub(super) hasher: Option<Hasher>,
     /// Bytes covered by a hash state in storage.
     pub(super) checkpoint: u64,
+    /// Whether storage says when the session began.
+    pub(super) noted: bool,
 }
 
 impl Progress {
     /// Forgets what storage has to be asked for again.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        self.hasher = None;
+        self.checkpoint = 0;
     }
 }
 
 impl Session {
-    pub(super) fn new(name: RepositoryName, algorithm: Algorithm) -> Self {
-        let started_at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    /// A session that has nothing yet.
+    pub(super) fn new(name: RepositoryName, id: SessionId, began: Timestamp, algorithm: Algorithm) -> Self {
+        let started_at = began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let progress = Progress {
             hasher: Some(Hasher::new(algorithm)),
-            checkpoint: 0,
+            ..Progress::default()
         };
-        Self::with(name, SessionId::random(), started_at, algorithm, progress)
+        Self::with(name, id, started_at, algorithm, progress)
     }
 
     /// A session found in storage.
     pub(super) fn resumed(name: RepositoryName, id: SessionId, started_at: String) -> Self {
-        Self::with(name, id, started_at, Algorithm::Sha256, Progress::default())
+        let progress = Progress {
+            noted: true,
+            ..Progress::default()
+        };
+        Self::with(name, id, started_at, Algorithm::Sha256, progress)
     }
 
     fn with(
@@ -63,12 +76,14 @@ impl Session {
         algorithm: Algorithm,
         progress: Progress,
     ) -> Self {
+        let begun = AtomicBool::new(progress.noted);
         let progress = tokio::sync::Mutex::new(progress);
         Self {
             name,
             id,
             started_at,
             algorithm,
+            begun,
             progress,
             used: Mutex::new(Instant::now()),
         }
@@ -88,6 +103,14 @@ impl Session {
 
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
     }
 
     /// The right to write.
@@ -163,19 +186,25 @@ fn evict(sessions: &mut HashMap<SessionId, Arc<Session>>, count: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Signer;
     use super::*;
+
+    fn session() -> Session {
+        let name: RepositoryName = "a".parse().unwrap();
+        let now = Timestamp::now();
+        let id = SessionId::issue(&Signer::new(b"secret"), &name, now);
+        Session::new(name, id, now, Algorithm::Sha256)
+    }
 
     #[test]
     fn the_table_keeps_what_is_in_use() {
         let table = Table::new(8);
-        let used: Vec<_> = (0..4)
-            .map(|_| Arc::new(Session::new("a".parse().unwrap(), Algorithm::Sha256)))
-            .collect();
+        let used: Vec<_> = (0..4).map(|_| Arc::new(session())).collect();
         for session in &used {
             table.insert(session);
         }
         for _ in 0..100 {
-            table.insert(&Arc::new(Session::new("a".parse().unwrap(), Algorithm::Sha256)));
+            table.insert(&Arc::new(session()));
         }
         assert!(table.sessions().len() <= 8);
         for session in &used {
@@ -186,7 +215,7 @@ mod tests {
     #[test]
     fn the_first_of_two_equal_sessions_wins() {
         let table = Table::new(8);
-        let first = Arc::new(Session::new("a".parse().unwrap(), Algorithm::Sha256));
+        let first = Arc::new(session());
         table.insert(&first);
         let second = Arc::new(Session::resumed(
             "a".parse().unwrap(),
@@ -198,7 +227,7 @@ mod tests {
 
     #[test]
     fn there_is_one_writer() {
-        let session = Session::new("a".parse().unwrap(), Algorithm::Sha256);
+        let session = session();
         let first = session.lock().unwrap();
         assert!(matches!(session.lock(), Err(Error::Busy { .. })));
         drop(first);
@@ -207,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_start_is_written_in_whole_seconds() {
-        let session = Session::new("a".parse().unwrap(), Algorithm::Sha256);
+        let session = session();
         assert_eq!(session.started_at().len(), "2026-11-20T13:00:00Z".len());
         assert!(session.started_at().parse::<jiff::Timestamp>().is_ok());
     }

@@ -50,6 +50,21 @@ impl Signer {
         ENCODING.encode(token)
     }
 
+    /// A short signature of the id of a session in a repository.
+    pub(crate) fn mark(&self, name: &str, stem: &str) -> u64 {
+        let mut context = hmac::Context::with_key(&self.0);
+        // A name has no null character, so no other pair signs the same bytes; nor does a state, which is an object.
+        for part in [name.as_bytes(), b"\0", stem.as_bytes()] {
+            context.update(part);
+        }
+        context
+            .sign()
+            .as_ref()
+            .iter()
+            .take(8)
+            .fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
+    }
+
     /// The state in a token; none for a token that this signer did not make.
     pub(crate) fn read(&self, token: &str) -> Option<State<'static>> {
         if token.len() > TOKEN_LIMIT {

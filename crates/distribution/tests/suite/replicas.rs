@@ -12,6 +12,17 @@ async fn pair(directory: &TempDir) -> [Registry; 2] {
     [one, two]
 }
 
+/// Two registries on one storage that share a secret, as replicas do.
+async fn sharing(directory: &TempDir) -> [Registry; 2] {
+    let config = Config {
+        secret: b"shared".to_vec(),
+        ..Config::default()
+    };
+    let one = Registry::directory(config.clone(), directory).await;
+    let two = Registry::directory(config, directory).await;
+    [one, two]
+}
+
 fn closing(location: &str, digest: &str) -> String {
     format!("{location}&digest={digest}")
 }
@@ -167,4 +178,91 @@ async fn what_one_replica_deletes_is_gone_in_the_other_when_it_counts() {
     two.put_manifest("a", "v1", &manifest)
         .await
         .expect(400, "MANIFEST_BLOB_UNKNOWN");
+}
+
+#[tokio::test]
+async fn a_session_without_a_byte_is_known_everywhere() {
+    let directory = TempDir::new().unwrap();
+    let uploads = directory
+        .path()
+        .join("docker/registry/v2/repositories/a/_uploads");
+    let left = || std::fs::read_dir(&uploads).map_or(0, Iterator::count);
+    let [one, two] = sharing(&directory).await;
+    let content = noise(1000, 5);
+    let digest = sha256(&content);
+    for strip in [false, true] {
+        let start = async || {
+            let location = one.start("a").await;
+            if strip {
+                location.split("_state").next().unwrap().to_owned()
+            } else {
+                location
+            }
+        };
+        let location = start().await;
+        assert_eq!(left(), 0, "nothing is written before the first byte");
+        assert_eq!(two.get(&location).await.header("range"), "0-0");
+        let reply = two.send("PATCH", &location, &[], content.clone()).await;
+        assert_eq!((reply.status, reply.header("range")), (202, "0-999"));
+        let path = closing(reply.header("location"), &digest);
+        assert_eq!(one.send("PUT", &path, &[], "").await.status, 201);
+        for replica in [&one, &two] {
+            assert_eq!(replica.send("PUT", &path, &[], "").await.status, 201, "repeated");
+        }
+
+        let path = closing(&start().await, &digest);
+        assert_eq!(
+            two.send("PUT", &path, &[], content.clone()).await.status,
+            201,
+            "closed at once"
+        );
+        assert_eq!(
+            one.send("PUT", &path, &[], content.clone()).await.status,
+            201,
+            "repeated"
+        );
+        assert_eq!(
+            one.send("PUT", &path, &[], "").await.status,
+            201,
+            "repeated without the content"
+        );
+
+        let location = start().await;
+        assert_eq!(one.delete(&location).await.status, 204);
+        one.get(&location).await.expect(404, "BLOB_UPLOAD_UNKNOWN");
+        let elsewhere = location
+            .replace("/v2/a/", "/v2/b/")
+            .split('?')
+            .next()
+            .unwrap()
+            .to_owned();
+        two.get(&elsewhere).await.expect(404, "BLOB_UPLOAD_UNKNOWN");
+        assert_eq!(left(), 0, "nothing is left");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_keeps_sessions_that_have_not_begun() {
+    let directory = TempDir::new().unwrap();
+    for (secret, seed) in [(b"kept".to_vec(), 6), (Vec::new(), 7)] {
+        let config = Config {
+            secret,
+            ..Config::default()
+        };
+        let location = Registry::directory(config.clone(), &directory)
+            .await
+            .start("a")
+            .await;
+        let registry = Registry::directory(config, &directory).await;
+        let content = noise(100_000, seed);
+        let reply = registry
+            .send(
+                "PUT",
+                &closing(&location, &sha256(&content)),
+                &[],
+                content.clone(),
+            )
+            .await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
 }
