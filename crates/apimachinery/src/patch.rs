@@ -1,6 +1,9 @@
 //! Patches: JSON patch (RFC 6902), merge patch (RFC 7386) and strategic merge patch.
+mod operations;
+
 use serde_json::Value;
 
+pub use self::operations::{COPIED_LIMIT, DEPTH_LIMIT};
 use crate::object::Object;
 use crate::schema_port::ObjectSchema;
 use crate::status::{Reason, Status};
@@ -56,18 +59,12 @@ impl Patch {
     /// The patched object. Without a schema, a strategic merge patch is refused.
     ///
     /// # Errors
-    /// 422 for operations that do not fit, 400 for a strategic merge patch that does not, 415 without a schema.
+    /// 422 for operations that do not fit, 413 or 400 for operations that lead to too much or too deep, 400 for a
+    /// strategic merge patch that does not fit, 415 without a schema.
     pub fn apply(&self, current: &Object, schema: Option<&dyn ObjectSchema>) -> Result<Object, Status> {
         let mut value = current.to_value();
         match self {
-            Self::Json(operations) => json_patch::patch(&mut value, operations).map_err(|error| {
-                let message = "the server rejected our request due to an error in our request";
-                Status::new(422, Reason::Invalid, message).with_cause(
-                    "UnexpectedServerResponse",
-                    &error.to_string(),
-                    "",
-                )
-            })?,
+            Self::Json(operations) => operations::apply(&mut value, &operations.0)?,
             Self::Merge(patch) => json_patch::merge(&mut value, patch),
             Self::Strategic(patch) => match schema {
                 Some(schema) => value = schema.strategic_merge(value, patch)?,
