@@ -114,7 +114,11 @@ impl Cache {
 
     /// An entry for what the store holds.
     pub(crate) fn entry(&self, stored: &Bytes, revision: u64) -> Arc<Entry> {
-        Arc::new(Entry::from_store(stored, revision, self.decorator.as_ref()))
+        Arc::new(if self.keep_parsed && self.decorator.is_none() {
+            Entry::from_store(stored, revision)
+        } else {
+            Entry::on_demand(stored, revision, self.decorator.clone())
+        })
     }
 
     pub(crate) fn slot_entry(&self, slot: &Slot) -> Arc<Entry> {

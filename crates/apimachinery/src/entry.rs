@@ -7,63 +7,93 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::object::Object;
 use crate::strategy::Strategy;
 
-/// An object and its JSON. One of the two exists from the start; the other is made when somebody asks, once.
+/// An object and its JSON. One of them exists from the start, or the stored bytes that both are made of; the rest is made
+/// when somebody asks, once.
 ///
 /// An entry never changes. Cloning the `Arc` around it is all that a read from memory costs.
 pub struct Entry {
     object: OnceLock<Object>,
     json: OnceLock<Bytes>,
-    /// Set for a resource that decorates: what is stored, with the resource version, and who decorates it.
-    raw: Option<(Bytes, Arc<dyn Strategy>)>,
+    /// What the store holds, for an entry that is made of it on demand.
+    source: Option<Source>,
     revision: u64,
 }
 
+/// Bytes of the store, without resource version and decoration, and who decorates them.
+struct Source {
+    stored: Bytes,
+    decorator: Option<Arc<dyn Strategy>>,
+}
+
+impl Source {
+    /// The object as it is stored, with its resource version.
+    fn plain(&self, revision: u64) -> Object {
+        let mut object = parse(&self.stored);
+        object.set_resource_version(&revision.to_string());
+        object
+    }
+
+    fn decorated(&self, revision: u64) -> Object {
+        let mut object = self.plain(revision);
+        if let Some(decorator) = &self.decorator {
+            decorator.decorate(&mut object);
+        }
+        object
+    }
+}
+
 impl Entry {
+    fn empty(revision: u64) -> Self {
+        Self {
+            object: OnceLock::new(),
+            json: OnceLock::new(),
+            source: None,
+            revision,
+        }
+    }
+
     /// An entry for an object that was made, not stored.
     #[must_use]
     pub fn new(object: Object) -> Self {
         let revision = object.resource_version().parse().unwrap_or(0);
         Self {
             object: OnceLock::from(object),
-            json: OnceLock::new(),
-            raw: None,
-            revision,
+            ..Self::empty(revision)
         }
     }
 
-    /// An entry for what the store holds: `stored` is an object as [`Object`] serializes, without resource version.
-    pub(crate) fn from_store(stored: &Bytes, revision: u64, decorator: Option<&Arc<dyn Strategy>>) -> Self {
-        Self::from_raw(with_revision(stored, revision), revision, decorator)
+    /// An entry for what the store holds: `stored` is an object as [`Object`] serializes, without resource version. Its JSON
+    /// is made at once.
+    pub(crate) fn from_store(stored: &Bytes, revision: u64) -> Self {
+        Self {
+            json: OnceLock::from(with_revision(stored, revision)),
+            ..Self::empty(revision)
+        }
     }
 
-    fn from_raw(json: Bytes, revision: u64, decorator: Option<&Arc<dyn Strategy>>) -> Self {
-        match decorator {
-            None => Self {
-                object: OnceLock::new(),
-                json: OnceLock::from(json),
-                raw: None,
-                revision,
-            },
-            Some(strategy) => Self {
-                object: OnceLock::new(),
-                json: OnceLock::new(),
-                raw: Some((json, Arc::clone(strategy))),
-                revision,
-            },
+    /// The same, but nothing is made before somebody asks: the bytes are shared with whoever else holds them.
+    pub(crate) fn on_demand(stored: &Bytes, revision: u64, decorator: Option<Arc<dyn Strategy>>) -> Self {
+        let source = Source {
+            stored: stored.clone(),
+            decorator,
+        };
+        Self {
+            source: Some(source),
+            ..Self::empty(revision)
         }
     }
 
     /// The same object with another resource version, as the event of its deletion shows it.
     pub(crate) fn at_revision(&self, revision: u64) -> Self {
-        match &self.raw {
-            Some((raw, strategy)) => Self::from_raw(with_revision(raw, revision), revision, Some(strategy)),
-            None => Self::from_raw(with_revision(self.json(), revision), revision, None),
+        match &self.source {
+            Some(source) => Self::on_demand(&source.stored, revision, source.decorator.clone()),
+            None => Self::from_store(self.json(), revision),
         }
     }
 
     /// Keeps an object that was just serialized to this entry, so that nobody has to parse it again.
     pub(crate) fn keep(&self, mut object: Object) {
-        if self.raw.is_none() && self.object.get().is_none() {
+        if self.source.is_none() && self.object.get().is_none() {
             object.set_resource_version(&self.revision.to_string());
             // A racing reader may have parsed it meanwhile: then both are equal.
             drop(self.object.set(object));
@@ -73,12 +103,8 @@ impl Entry {
     /// The object.
     #[must_use]
     pub fn object(&self) -> &Object {
-        self.object.get_or_init(|| match &self.raw {
-            Some((raw, strategy)) => {
-                let mut object = parse(raw);
-                strategy.decorate(&mut object);
-                object
-            }
+        self.object.get_or_init(|| match &self.source {
+            Some(source) => source.decorated(self.revision),
             None => self.json.get().map(|json| parse(json)).unwrap_or_default(),
         })
     }
@@ -86,8 +112,8 @@ impl Entry {
     /// The object as it is stored, without decoration.
     #[must_use]
     pub fn stored(&self) -> Object {
-        match &self.raw {
-            Some((raw, _)) => parse(raw),
+        match &self.source {
+            Some(source) => source.plain(self.revision),
             None => self.object().clone(),
         }
     }
@@ -95,8 +121,12 @@ impl Entry {
     /// The object as JSON.
     #[must_use]
     pub fn json(&self) -> &Bytes {
-        self.json
-            .get_or_init(|| serde_json::to_vec(self.object()).unwrap_or_default().into())
+        self.json.get_or_init(|| match (&self.source, self.object.get()) {
+            (Some(source), _) if source.decorator.is_none() => with_revision(&source.stored, self.revision),
+            // The parsed object takes several times the memory of its text: it is not kept for the text alone.
+            (Some(source), None) => to_json(&source.decorated(self.revision)),
+            _ => to_json(self.object()),
+        })
     }
 
     /// The JSON from `"metadata"` on, without the leading brace, kind and API version, as items of lists are printed;
@@ -115,6 +145,24 @@ impl Entry {
         Some(json.slice(start..end))
     }
 
+    /// Whether the metadata as stored contains a word, without parsing anything; may say yes too often, never too rarely.
+    #[must_use]
+    pub fn metadata_mentions(&self, word: &str) -> bool {
+        let json: &[u8] = match &self.source {
+            Some(source) => &source.stored,
+            None => self.json(),
+        };
+        let metadata = metadata_at(json).and_then(|start| {
+            let start = start + METADATA.len() - 1;
+            let end = start + object_length(&json[start..])?;
+            Some(&json[start..end])
+        });
+        metadata
+            .unwrap_or(json)
+            .windows(word.len().max(1))
+            .any(|window| window == word.as_bytes())
+    }
+
     /// The revision that wrote the object, its `resourceVersion`; 0 for an object that is not stored.
     #[must_use]
     pub fn revision(&self) -> u64 {
@@ -123,8 +171,12 @@ impl Entry {
 
     /// Bytes of JSON that the entry holds, as a measure of its memory.
     pub(crate) fn weight(&self) -> usize {
-        self.raw.as_ref().map_or(0, |(raw, _)| raw.len()) + self.json.get().map_or(0, Bytes::len)
+        self.source.as_ref().map_or(0, |source| source.stored.len()) + self.json.get().map_or(0, Bytes::len)
     }
+}
+
+fn to_json(object: &Object) -> Bytes {
+    serde_json::to_vec(object).unwrap_or_default().into()
 }
 
 fn parse(json: &[u8]) -> Object {
@@ -270,7 +322,6 @@ mod tests {
         let entry = Entry::from_store(
             &Bytes::from_static(br#"{"kind":"A","apiVersion":"g/v1","metadata":{"name":"x"}}"#),
             3,
-            None,
         );
         assert_eq!(
             entry.json_item().unwrap(),
@@ -282,5 +333,10 @@ mod tests {
         );
         assert_eq!(entry.object().resource_version(), "3");
         assert_eq!(entry.at_revision(9).object().resource_version(), "9");
+        let stored = Bytes::from_static(br#"{"kind":"A","apiVersion":"g/v1","metadata":{"name":"x"}}"#);
+        let lazy = Entry::on_demand(&stored, 3, None);
+        assert_eq!(lazy.json(), entry.json());
+        assert_eq!(lazy.object(), entry.object());
+        assert_eq!(lazy.at_revision(9).object().resource_version(), "9");
     }
 }

@@ -6,6 +6,9 @@ use crate::rest::Rest;
 use crate::schema_port::ObjectSchema;
 use crate::table::Table;
 
+/// Largest body of a request to most resources, in bytes.
+pub const BODY_LIMIT: usize = 3 << 20;
+
 /// Group, version and kind. The core group is the empty string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Gvk {
@@ -120,6 +123,7 @@ struct Inner {
     schema: Option<Arc<dyn ObjectSchema>>,
     returns_deleted: bool,
     is_namespace: bool,
+    body_limit: usize,
 }
 
 impl Resource {
@@ -147,6 +151,7 @@ impl Resource {
             table: Table::default(),
             schema: None,
             returns_deleted: false,
+            body_limit: BODY_LIMIT,
             is_namespace: false,
         }))
     }
@@ -208,6 +213,18 @@ impl Resource {
     #[must_use]
     pub fn is_namespace(&self) -> bool {
         self.0.is_namespace
+    }
+
+    /// Takes bodies of up to this many bytes, other than the usual [`BODY_LIMIT`].
+    #[must_use]
+    pub fn with_body_limit(self, bytes: usize) -> Self {
+        self.with(|inner| inner.body_limit = bytes)
+    }
+
+    /// Largest body of a request, in bytes.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.0.body_limit
     }
 
     /// Group, version and kind of an item.

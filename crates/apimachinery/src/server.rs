@@ -27,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::body::Body;
 pub use self::builder::{Builder, Version};
 use self::call::Call;
-pub use self::decode::BODY_LIMIT;
-pub use self::limits::{READS_IN_FLIGHT, REQUEST_TIMEOUT, URI_LIMIT, WATCHES, WRITES_IN_FLIGHT};
+pub use self::limits::{
+    BODIES_IN_MEMORY, READS_IN_FLIGHT, REQUEST_TIMEOUT, SMALL_BODY, URI_LIMIT, WATCHES, WRITES_IN_FLIGHT,
+};
 use self::negotiate::Output;
 use self::query::Query;
 pub(crate) use self::render::respond;
@@ -39,6 +40,7 @@ use crate::discovery::Catalog;
 use crate::health::Named;
 use crate::identity::{Authenticator, UserInfo};
 use crate::metrics::Metrics;
+pub use crate::resource::BODY_LIMIT;
 use crate::status::Status;
 
 /// Serves paths that are no resources, such as `/openapi/v3` or `/oauth/authorize`.
@@ -239,7 +241,8 @@ impl<'a> Exchange<'a> {
             && handler.open()
         {
             let cx = self.context(Arc::new(UserInfo::anonymous()), query);
-            return handler.handle(&cx, self.parts, decode::read(body).await?).await;
+            let body = decode::read(body, BODY_LIMIT, &self.server.limits).await?;
+            return handler.handle(&cx, self.parts, body.clone()).await;
         }
         let user = self.authenticate().await?;
         let verb = self.parts.method.as_str().to_ascii_lowercase();
@@ -252,7 +255,8 @@ impl<'a> Exchange<'a> {
         match raw {
             Some(handler) => {
                 let cx = self.context(Arc::clone(&user), query);
-                handler.handle(&cx, self.parts, decode::read(body).await?).await
+                let body = decode::read(body, BODY_LIMIT, &self.server.limits).await?;
+                handler.handle(&cx, self.parts, body.clone()).await
             }
             None => self.root(path, &query).await,
         }

@@ -18,6 +18,7 @@ pub struct Body(Inner);
 enum Inner {
     Full(Option<Bytes>),
     Parts { parts: VecDeque<Bytes>, left: u64 },
+    Lazy(Box<dyn Iterator<Item = Bytes> + Send>),
     Stream(BoxStream<'static, Bytes>),
 }
 
@@ -32,6 +33,11 @@ impl Body {
     pub(crate) fn parts(parts: VecDeque<Bytes>) -> Self {
         let left = parts.iter().map(|part| part.len() as u64).sum();
         Self(Inner::Parts { parts, left })
+    }
+
+    /// Parts that are made when it is their turn, so that a long list is never in memory as text.
+    pub(crate) fn lazy(parts: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        Self(Inner::Lazy(Box::new(parts)))
     }
 
     /// Bytes as they come.
@@ -71,6 +77,7 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Joins small parts to a frame. `parts` is peeked at, since the part that does not fit begins the next frame.
 fn next_frame(parts: &mut VecDeque<Bytes>) -> Option<Bytes> {
     let first = parts.pop_front()?;
     if first.len() >= FRAME_BYTES || parts.is_empty() {
@@ -88,6 +95,18 @@ fn next_frame(parts: &mut VecDeque<Bytes>) -> Option<Bytes> {
     Some(frame.freeze())
 }
 
+/// Joins parts until there is enough for a frame.
+fn gather(parts: &mut dyn Iterator<Item = Bytes>) -> Option<Bytes> {
+    let mut frame = BytesMut::new();
+    for part in parts {
+        frame.extend_from_slice(&part);
+        if frame.len() >= FRAME_BYTES {
+            break;
+        }
+    }
+    (!frame.is_empty()).then(|| frame.freeze())
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
@@ -103,6 +122,7 @@ impl http_body::Body for Body {
                 *left -= frame.as_ref().map_or(0, |frame| frame.len() as u64);
                 frame
             }
+            Inner::Lazy(parts) => gather(parts),
             Inner::Stream(stream) => match stream.as_mut().poll_next(cx) {
                 Poll::Ready(bytes) => bytes,
                 Poll::Pending => return Poll::Pending,
@@ -115,7 +135,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Full(bytes) => bytes.is_none(),
             Inner::Parts { left, .. } => *left == 0,
-            Inner::Stream(_) => false,
+            Inner::Lazy(_) | Inner::Stream(_) => false,
         }
     }
 
@@ -123,7 +143,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Inner::Parts { left, .. } => SizeHint::with_exact(*left),
-            Inner::Stream(_) => SizeHint::default(),
+            Inner::Lazy(_) | Inner::Stream(_) => SizeHint::default(),
         }
     }
 }

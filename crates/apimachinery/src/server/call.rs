@@ -193,7 +193,11 @@ impl<'a> Call<'a> {
             version: self.path.version,
             resource: &self.path.resource,
             subresource: &self.path.subresource,
-            namespace: if is_namespace { &self.path.name } else { &self.path.namespace },
+            namespace: if is_namespace {
+                &self.path.name
+            } else {
+                &self.path.namespace
+            },
             name: &self.path.name,
         };
         let verb = self.verb.map_or(method.as_str(), |verb| verb.name());
@@ -321,7 +325,7 @@ impl<'a> Call<'a> {
         let renderer = self.renderer(cx, served, Offer::List)?;
         let options = self.query.list_options()?;
         let list = served.rest.list(cx, &options).await?;
-        Ok(renderer.list(&served.gvk.group, &served.gvk.version, &served.list_kind, &list))
+        Ok(renderer.list(&served.gvk.group, &served.gvk.version, &served.list_kind, list))
     }
 
     async fn watch(&self, cx: &Context, served: &Served<'_>) -> Result<Response<Body>, Status> {

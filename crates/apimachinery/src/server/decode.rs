@@ -1,9 +1,11 @@
 //! Bodies of requests: read within limits, decoded, brought into shape.
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 
+use super::limits::{Limits, SMALL_BODY};
 use super::query::FieldValidation;
 use crate::context::Context;
 use crate::object::Object;
@@ -13,29 +15,67 @@ use crate::schema::decode::{self, Decoded};
 use crate::schema_port::ObjectSchema;
 use crate::status::{Reason, Status};
 
-/// Largest body of a request, in bytes. Kubernetes takes 3 MiB; an ImageStreamMapping carries a manifest of up to 4 MiB and
-/// its configuration, both escaped once more.
-pub const BODY_LIMIT: usize = 12 << 20;
-
 /// Media types that bodies are read in.
 pub(crate) const CONSUMED: [&str; 2] = ["application/json", "application/yaml"];
 
-/// Reads a body whole, within [`BODY_LIMIT`].
-pub(crate) async fn read<B>(body: B) -> Result<Bytes, Status>
+/// A body in memory, and its share of what all bodies together may take.
+pub(crate) struct Held<'a> {
+    bytes: Bytes,
+    _share: Option<SemaphorePermit<'a>>,
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// Reads a body whole, within `limit` bytes and within what all bodies together may take.
+pub(crate) async fn read<'a, B>(body: B, limit: usize, limits: &'a Limits) -> Result<Held<'a>, Status>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
-        return Err(Status::too_large(BODY_LIMIT));
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Status::too_large(limit));
     }
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Status::too_large(BODY_LIMIT)),
-        Err(error) => Err(Status::bad_request(format!(
-            "the body of the request could not be read: {error}"
-        ))),
+    let mut body = std::pin::pin!(body);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut share: Option<SemaphorePermit<'a>> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+            Status::bad_request(format!("the body of the request could not be read: {error}"))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = first.len() + rest.len() + data.len();
+        if length > limit {
+            return Err(Status::too_large(limit));
+        }
+        if length > SMALL_BODY {
+            // Nobody waits for room while holding some: that could go on for ever.
+            let more = limits.room(data.len())?;
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+        }
+        // One frame is taken as it is; only more of them are copied together.
+        if !rest.is_empty() {
+            rest.extend_from_slice(&data);
+        } else if first.is_empty() {
+            first = data;
+        } else {
+            rest.reserve(length);
+            rest.extend_from_slice(&std::mem::take(&mut first));
+            rest.extend_from_slice(&data);
+        }
     }
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Held { bytes, _share: share })
 }
 
 /// The media type of a body, without parameters and in lower case; JSON if none is given.

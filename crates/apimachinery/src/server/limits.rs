@@ -20,12 +20,19 @@ pub const WRITES_IN_FLIGHT: usize = 400;
 /// Watches, at once.
 pub const WATCHES: usize = 10_000;
 
+/// Bodies up to this many bytes are not counted: so many requests of that size fit besides.
+pub const SMALL_BODY: usize = 64 << 10;
+
+/// Bytes that all larger bodies together may take.
+pub const BODIES_IN_MEMORY: usize = 48 << 20;
+
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER: u32 = 1;
 
-pub(super) struct Limits {
+pub(crate) struct Limits {
     reads: Semaphore,
     writes: Semaphore,
+    bodies: Semaphore,
     pub(super) watches: std::sync::Arc<Semaphore>,
 }
 
@@ -34,6 +41,7 @@ impl Limits {
         Self {
             reads: Semaphore::new(READS_IN_FLIGHT),
             writes: Semaphore::new(WRITES_IN_FLIGHT),
+            bodies: Semaphore::new(BODIES_IN_MEMORY),
             watches: std::sync::Arc::new(Semaphore::new(WATCHES)),
         }
     }
@@ -41,6 +49,14 @@ impl Limits {
     pub(super) fn enter(&self, writes: bool) -> Result<SemaphorePermit<'_>, Status> {
         let semaphore = if writes { &self.writes } else { &self.reads };
         semaphore.try_acquire().map_err(|_| busy())
+    }
+}
+
+impl Limits {
+    /// Room for so many more bytes of bodies.
+    pub(super) fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Status> {
+        let bytes = u32::try_from(bytes).map_err(|_| busy())?;
+        self.bodies.try_acquire_many(bytes).map_err(|_| busy())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers as they are asked for: JSON or YAML, whole, as tables or as metadata alone.
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::resource::api_version;
 use crate::rest::List;
 use crate::status::Status;
 use crate::table::Table;
+
+/// Lists of more items are written as they are made, without a `Content-Length`.
+const EXACT_ITEMS: usize = 100;
 
 /// `includeObject` of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,47 +100,58 @@ impl Renderer<'_> {
     }
 
     /// A list as an answer.
-    pub(crate) fn list(&self, group: &str, version: &str, kind: &str, list: &List) -> Response<Body> {
+    pub(crate) fn list(&self, group: &str, version: &str, kind: &str, list: List) -> Response<Body> {
         match self.output.shape {
             Shape::Table(meta) => {
                 let mut table = self.table_head(meta, true);
-                table["metadata"] = list_metadata(list);
+                table["metadata"] = list_metadata(&list);
                 table["rows"] = list.items.iter().map(|entry| self.row(meta, entry)).collect();
                 document(StatusCode::OK, self.output, to_json(&table))
             }
             Shape::MetadataList(meta) => {
-                let head = list_head("PartialObjectMetadataList", meta.api_version(), list);
-                let items = list.items.iter().map(|entry| metadata_only(meta, entry).into());
-                self.parts(head, items)
+                let head = list_head("PartialObjectMetadataList", meta.api_version(), &list);
+                self.parts(head, list.items, move |entry| {
+                    Bytes::from(metadata_only(meta, entry)).slice(1..)
+                })
             }
             _ => {
-                let head = list_head(kind, &api_version(group, version), list);
-                let items = list.items.iter().map(|entry| match entry.json_item() {
-                    // The opening brace is part of the separator.
+                let head = list_head(kind, &api_version(group, version), &list);
+                self.parts(head, list.items, |entry| match entry.json_item() {
                     Some(item) => item,
                     None => entry.json().slice(entry.json().len().min(1)..),
-                });
-                self.parts_without_brace(head, items)
+                })
             }
         }
     }
 
-    fn parts(&self, head: String, items: impl Iterator<Item = Bytes>) -> Response<Body> {
-        self.parts_without_brace(head, items.map(|item| item.slice(1..)))
-    }
-
-    fn parts_without_brace(&self, head: String, items: impl Iterator<Item = Bytes>) -> Response<Body> {
-        let mut parts = VecDeque::from([Bytes::from(head)]);
-        for (index, item) in items.enumerate() {
-            parts.push_back(Bytes::from_static(if index == 0 { b"{" } else { b",{" }));
-            parts.push_back(item);
+    /// A list of items, each made by `make` without its opening brace.
+    fn parts(
+        &self,
+        head: String,
+        items: Vec<Arc<Entry>>,
+        make: impl Fn(&Entry) -> Bytes + Send + 'static,
+    ) -> Response<Body> {
+        let many = items.len() > EXACT_ITEMS;
+        let items = items.into_iter().enumerate().flat_map(move |(index, entry)| {
+            let separator: &'static [u8] = if index == 0 { b"{" } else { b",{" };
+            [Bytes::from_static(separator), make(&entry)]
+        });
+        let mut parts = std::iter::once(Bytes::from(head))
+            .chain(items)
+            .chain(std::iter::once(Bytes::from_static(b"]}")));
+        match (self.output.format, self.output.pretty) {
+            (Format::Json, false) if many => respond(StatusCode::OK, "application/json", Body::lazy(parts)),
+            (Format::Json, false) => {
+                respond(StatusCode::OK, "application/json", Body::parts(parts.collect()))
+            }
+            _ => {
+                let whole = parts.by_ref().fold(BytesMut::new(), |mut whole, part| {
+                    whole.extend_from_slice(&part);
+                    whole
+                });
+                document(StatusCode::OK, self.output, whole.freeze())
+            }
         }
-        parts.push_back(Bytes::from_static(b"]}"));
-        if self.output.format == Format::Json && !self.output.pretty {
-            return respond(StatusCode::OK, "application/json", Body::parts(parts));
-        }
-        let whole: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-        document(StatusCode::OK, self.output, whole.into())
     }
 
     fn table_head(&self, version: MetaVersion, columns: bool) -> Value {

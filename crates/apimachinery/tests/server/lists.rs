@@ -236,3 +236,16 @@ async fn memory_is_rebuilt_from_the_store() {
         assert_eq!(watch.step().await, ("ADDED".into(), name.into()));
     }
 }
+
+#[tokio::test]
+async fn long_lists_are_whole() {
+    let toy = Toy::new().await;
+    for index in 0..150 {
+        toy.widget(&format!("w{index:03}"), "red").await;
+    }
+    let list = toy.get(WIDGETS).await.1;
+    assert_eq!(names(&list).len(), 150);
+    assert_eq!(list["items"][149]["status"]["shout"], "W149");
+    let (_, _, text) = toy.get_accepting(WIDGETS, "application/yaml").await;
+    assert_eq!(text.matches("shout:").count(), 150);
+}

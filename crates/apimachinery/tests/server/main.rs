@@ -1,6 +1,7 @@
 //! A server with a toy resource, asked in process and by a real `kubectl`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod access;
 mod discovery;
 mod kubectl;
 mod lists;

@@ -9,7 +9,7 @@ use berth_apimachinery::field::{FieldError, FieldErrors};
 use berth_apimachinery::object::Object;
 use berth_apimachinery::resource::{Endpoint, Resource, Subresource};
 use berth_apimachinery::rest::{List, Rest, Verbs};
-use berth_apimachinery::server::{ApiServer, Body, Version};
+use berth_apimachinery::server::{ApiServer, Body, Builder, Version};
 use berth_apimachinery::status::Status;
 use berth_apimachinery::storage::Storage;
 use berth_apimachinery::stored_rest::StoredRest;
@@ -177,6 +177,10 @@ impl Toy {
     }
 
     pub(crate) async fn on(store: Arc<MemoryStore>) -> Self {
+        Self::with(store, |builder| builder).await
+    }
+
+    pub(crate) async fn with(store: Arc<MemoryStore>, more: impl FnOnce(Builder) -> Builder) -> Self {
         let (database, mut feed) = Database::new(Arc::clone(&store) as Arc<dyn Store>);
         let storage = Storage::new(&database, widgets(), Arc::new(Widgets));
         let namespaces = Resource::cluster("", "v1", "Namespace", "namespaces").with_short_names(&["ns"]);
@@ -196,12 +200,12 @@ impl Toy {
             Arc::new(status),
         ));
         let echoes = Resource::namespaced("toys.example.com", "v1", "Echo", "echoes");
-        let server = ApiServer::builder(Version::kubernetes(32, "toy", "1"))
+        let builder = ApiServer::builder(Version::kubernetes(32, "toy", "1"))
             .endpoint(endpoint(&namespaces))
             .endpoint(endpoint(&configs))
             .endpoint(widget_endpoint)
-            .endpoint(Endpoint::new(echoes, Arc::new(Echoes)))
-            .build();
+            .endpoint(Endpoint::new(echoes, Arc::new(Echoes)));
+        let server = more(builder).build();
         feed.load().await.unwrap();
         let stop = CancellationToken::new();
         let mut tasks = tokio::task::JoinSet::new();

@@ -8,7 +8,7 @@ use crate::object::Object;
 use crate::patch::Patch;
 use crate::rest::Deleted;
 use crate::server::body::Body;
-use crate::server::decode::{self, Expected};
+use crate::server::decode::{self, Expected, Held};
 use crate::server::negotiate::Offer;
 use crate::server::render;
 use crate::status::Status;
@@ -26,7 +26,7 @@ impl Call<'_> {
     {
         let renderer = self.renderer(cx, served, Offer::Object)?;
         cx.dry_run = self.query.dry_run()?;
-        let body = decode::read(body).await?;
+        let body = self.read(served, body).await?;
         let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.set_namespace(served, &mut object)?;
@@ -36,6 +36,14 @@ impl Call<'_> {
         let parent = (!cx.name.is_empty()).then_some(cx.name.as_str());
         let entry = served.rest.create(cx, parent, object).await?;
         Ok(renderer.object(StatusCode::CREATED, &created(entry)))
+    }
+
+    async fn read<B>(&self, served: &Served<'_>, body: B) -> Result<Held<'_>, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        decode::read(body, served.resource.body_limit(), &self.exchange.server.limits).await
     }
 
     /// The namespace of a new object is that of the path.
@@ -89,7 +97,7 @@ impl Call<'_> {
     {
         let renderer = self.renderer(cx, served, Offer::Object)?;
         cx.dry_run = self.query.dry_run()?;
-        let body = decode::read(body).await?;
+        let body = self.read(served, body).await?;
         let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.check_name(served, &mut object)?;
@@ -119,7 +127,7 @@ impl Call<'_> {
         cx.dry_run = self.query.dry_run()?;
         let expected = served.expected(&self.query)?;
         let media_type = decode::media_type(&self.exchange.parts.headers);
-        let body = decode::read(body).await?;
+        let body = self.read(served, body).await?;
         let patch = Patch::parse(&media_type, &body)?;
         let names = served.resource.group_resource();
         let transform = |current: Option<&Object>| {
@@ -163,7 +171,7 @@ impl Call<'_> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let renderer = self.renderer(cx, served, Offer::Object)?;
-        let body = decode::read(body).await?;
+        let body = self.read(served, body).await?;
         let body = decode::delete_options(&self.exchange.parts.headers, &body)?;
         let (options, dry_run) = self.query.delete_options(body.as_ref())?;
         cx.dry_run = dry_run;
@@ -192,7 +200,7 @@ impl Call<'_> {
     {
         let renderer = self.renderer(cx, served, Offer::List)?;
         let list_options = self.query.list_options()?;
-        let body = decode::read(body).await?;
+        let body = self.read(served, body).await?;
         let body = decode::delete_options(&self.exchange.parts.headers, &body)?;
         let (options, dry_run) = self.query.delete_options(body.as_ref())?;
         cx.dry_run = dry_run;
@@ -200,6 +208,6 @@ impl Call<'_> {
             admission.delete(cx, "").await?;
         }
         let list = served.rest.delete_collection(cx, &list_options, &options).await?;
-        Ok(renderer.list(&served.gvk.group, &served.gvk.version, &served.list_kind, &list))
+        Ok(renderer.list(&served.gvk.group, &served.gvk.version, &served.list_kind, list))
     }
 }
