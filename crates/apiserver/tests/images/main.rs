@@ -8,6 +8,7 @@ mod streams;
 #[path = "../api/support.rs"]
 #[allow(
     dead_code,
+    clippy::unwrap_used,
     reason = "shared with the tests of the other kinds, which use more of it"
 )]
 mod support;

@@ -12,7 +12,7 @@ fn rows(table: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn both(cluster: &Cluster) -> Vec<(&'static str, Client)> {
+pub(crate) fn both(cluster: &Cluster) -> Vec<(&'static str, Client)> {
     let new = cluster.admin();
     let old = Client(new.0.clone().old());
     // Debian's kubectl is there when scripts/test-peers.sh has run.
