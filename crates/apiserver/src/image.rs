@@ -48,6 +48,10 @@ use berth_apimachinery::{
 use self::{images::Images, streams::Streams};
 use crate::kinds::Kinds;
 
+/// Largest request body that carries an Image, in bytes: a manifest and a configuration of 4 MiB each, as strings in which escapes
+/// may double them, and a little around them. Neither is stored once the registry has it.
+const IMAGE_BODY_LIMIT: usize = 20 << 20;
+
 /// What the image API needs to know of the rest of the server.
 pub(crate) struct Deps {
     /// Who may do what.
@@ -67,7 +71,9 @@ pub(crate) fn register(kinds: &mut Kinds<'_>, deps: Deps) {
     let cluster = |kind: &str, plural: &str| Resource::cluster(GROUP, VERSION, kind, plural);
     let namespaced = |kind: &str, plural: &str| Resource::namespaced(GROUP, VERSION, kind, plural);
 
-    let image_resource = cluster("Image", "images").with_table(table::images());
+    let image_resource = cluster("Image", "images")
+        .with_table(table::images())
+        .with_body_limit(IMAGE_BODY_LIMIT);
     let images = Images::new(kinds.lean_storage(image_resource, Arc::new(images::Names)));
     let image_rules = Arc::new(images::Rules::new(images.clone()));
     let image_rest = StoredRest::subresource(images.storage().clone(), image_rules).with_verbs(Verbs::ALL);
@@ -111,7 +117,7 @@ pub(crate) fn register(kinds: &mut Kinds<'_>, deps: Deps) {
         ],
     );
     kinds.serve(
-        namespaced("ImageStreamMapping", "imagestreammappings"),
+        namespaced("ImageStreamMapping", "imagestreammappings").with_body_limit(IMAGE_BODY_LIMIT),
         Arc::new(mappings::Mappings::new(streams.clone(), images.clone())),
     );
     kinds.serve(

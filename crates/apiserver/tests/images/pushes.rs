@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    content::{IMG, id, image, index, mapping, path},
+    content::{IMG, digest, id, image, index, mapping, path},
     support::{Api, Who},
 };
 
@@ -199,4 +199,29 @@ async fn a_dry_run_changes_nothing() {
         .expect(201);
     assert_eq!(history(&api, "v1").await, Vec::<Value>::new());
     assert_eq!(api.get(&format!("{IMG}/images/{}", id(&image))).await.code, 404);
+}
+
+#[tokio::test]
+async fn the_largest_manifest_fits() {
+    let api = start().await;
+    let mut padded = image("padded", 1);
+    // Quotation marks are what escaping doubles.
+    let annotations = json!({"a": "\"".repeat(1_900_000)});
+    let mut manifest: Value = serde_json::from_str(padded["dockerImageManifest"].as_str().unwrap()).unwrap();
+    manifest["annotations"] = annotations;
+    let manifest = manifest.to_string();
+    assert!(manifest.len() > 3_800_000 && manifest.len() < 4 << 20);
+    padded["metadata"]["name"] = digest(&manifest).into();
+    padded["dockerImageManifest"] = manifest.into();
+    api.create(&path("ns", "imagestreammappings"), mapping("app", "v1", &padded))
+        .await;
+    let stored = api
+        .get(&format!("{IMG}/images/{}", id(&padded)))
+        .await
+        .expect(200);
+    assert_eq!(stored["dockerImageLayers"].as_array().map(Vec::len), Some(1));
+    assert!(
+        stored.to_string().len() < 4096,
+        "what the registry has is not stored again"
+    );
 }
