@@ -137,7 +137,7 @@ impl Gate {
             Some((namespace, name)) => Ok(Object { namespace, name }),
             None => {
                 self.admit(head, &[]).await?;
-                Err(refuse::not_two_parts(name))
+                Err(refuse::not_two_parts(name.as_str()))
             }
         }
     }

@@ -193,7 +193,7 @@ fn config(pushed: &Pushed) -> Option<&str> {
 }
 
 fn object(name: &RepositoryName) -> Result<Object<'_>, Refusal> {
-    let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name))?;
+    let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name.as_str()))?;
     Ok(Object {
         namespace,
         name: stream,

@@ -123,12 +123,12 @@ pub(crate) fn denied(who: &Identity, right: Right, object: Object<'_>) -> Refusa
 }
 
 /// Says that a repository is a project and an image stream, no more and no less.
-pub(crate) fn not_two_parts(name: &RepositoryName) -> Refusal {
+pub(crate) fn not_two_parts(name: &str) -> Refusal {
     let message = format!(
         "\"{name}\" is not a repository of this registry: a name is <project>/<image stream>, with exactly one slash; \
          join further levels with a dash, as in <project>/a-b"
     );
-    Refusal::of(ErrorCode::NameInvalid, message).with_detail(json!({ "name": name.as_str() }))
+    Refusal::of(ErrorCode::NameInvalid, message).with_detail(json!({ "name": name }))
 }
 
 /// Says that the repository does not exist.

@@ -205,7 +205,7 @@ impl Repositories for ImageStreams {
 
     async fn delete_tag(&self, caller: &Caller, name: &RepositoryName, tag: &Tag) -> Result<bool, Refusal> {
         const DOING: &str = "deleting the tag";
-        let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name))?;
+        let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name.as_str()))?;
         let mut attempt = 1;
         loop {
             // The caller's right was reviewed; pruners have no right on tags of their own, so the registry acts for them.
@@ -238,16 +238,19 @@ impl Repositories for ImageStreams {
             return Ok(false);
         };
         if stream.remembers(digest) || self.reaches(name, digest).await? {
+            let (namespace, stream_name) = name.pair().unwrap_or_default();
             let tags: Vec<&str> = stream.tags_of(digest).collect();
-            let whose = if tags.is_empty() {
-                "its history".to_owned()
-            } else {
-                format!("its tags {}", tags.join(", "))
+            let (whose, how) = match tags.first() {
+                Some(tag) => (
+                    format!("its tags {}", tags.join(", ")),
+                    format!("kubectl delete imagestreamtag {stream_name}:{tag} -n {namespace}"),
+                ),
+                None => ("its history".to_owned(), "oc adm prune images".to_owned()),
             };
             return Err(Refusal::of(
                 ErrorCode::Unsupported,
                 format!(
-                    "the image stream {name} still refers to {digest} by {whose}: delete or prune those first"
+                    "the image stream {name} still refers to {digest} by {whose}; remove that first, as with: {how}"
                 ),
             ));
         }

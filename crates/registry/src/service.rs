@@ -321,7 +321,7 @@ impl Inner {
         };
         let Some((namespace, stream)) = name.pair() else {
             self.gate.admit(head, &[]).await?;
-            return Err(refuse::not_two_parts(name));
+            return Err(refuse::not_two_parts(name.as_str()));
         };
         let object = Object {
             namespace,

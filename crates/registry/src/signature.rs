@@ -40,7 +40,7 @@ pub(crate) async fn list(
     digest: &str,
 ) -> Result<Response<Body>, Refusal> {
     let digest = parse(digest)?;
-    let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name))?;
+    let (namespace, stream) = name.pair().ok_or_else(|| refuse::not_two_parts(name.as_str()))?;
     let image = match client
         .own()
         .image_stream_image(namespace, stream, &digest.to_string())

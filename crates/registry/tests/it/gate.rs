@@ -126,6 +126,18 @@ async fn the_token_endpoint_gives_back_the_token() {
         (StatusCode::OK, Some("b"))
     );
     assert_eq!(known.json()["access_token"], "b");
+    // A name that cannot be is explained where clients show it, whoever asks.
+    for who in [As::Nobody, As::Basic("b")] {
+        let answer = registry
+            .get(who, "/openshift/token?scope=repository%3Ademo%2Fa%2Fb%3Apull")
+            .await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let details = answer.json()["details"].as_str().expect("details").to_owned();
+        assert!(
+            details.contains("demo/a/b") && details.contains("exactly one slash"),
+            "{details}"
+        );
+    }
     for who in [
         As::Basic("garbage"),
         As::Basic(""),
