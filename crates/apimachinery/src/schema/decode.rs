@@ -11,6 +11,8 @@ use super::path::Path;
 
 /// Nesting allowed in a YAML document, whose parser needs much stack; JSON documents are held to 128 by their parser.
 pub const MAX_YAML_DEPTH: usize = 64;
+/// Bytes of text in a YAML document, with what aliases repeat: somewhat more than a body may have.
+pub const MAX_YAML_TEXT: usize = 4 << 20;
 /// Stack of the thread that parses YAML, in bytes; it is only taken from memory as far as it is used.
 const YAML_STACK: usize = 8 << 20;
 /// Nodes that YAML aliases may add to a document, so that a small body cannot grow into a huge object.
@@ -82,7 +84,7 @@ fn parse_yaml(bytes: &[u8]) -> Result<Decoded, serde_saphyr::Error> {
     let duplicates = RefCell::new(Vec::new());
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
-        budget: serde_saphyr::budget! { max_depth: MAX_YAML_DEPTH },
+        budget: serde_saphyr::budget! { max_depth: MAX_YAML_DEPTH, max_total_scalar_bytes: MAX_YAML_TEXT },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_YAML_ALIAS_NODES },
         with_snippet: false,
     };
@@ -245,6 +247,8 @@ mod tests {
                 vec![format!("*{previous}"); 10].join(",")
             ));
         }
+        let repeated = format!("a: &a {}\nb: [*a, *a, *a, *a, *a]", "x".repeat(1 << 20));
+        assert!(yaml(repeated.as_bytes()).is_err());
         // A small stack must do for the caller, and every nesting either be read or be refused.
         let nested = |depth: usize| {
             let block: String = (0..depth)

@@ -6,9 +6,11 @@
 //! Source: Kubernetes community, "Strategic Merge Patch" (sig-api-machinery/strategic-merge-patch.md).
 mod list;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use self::list::{Order, delete_scalars, merge_list, reorder};
+use self::list::{Order, delete_scalars, merge_list, places, reorder};
 use super::{
     compact::{Merge, Schema, Shape},
     definitions::Definitions,
@@ -149,8 +151,8 @@ impl<'a> Merger<'a> {
             if let Some(Value::Array(list)) = current.get_mut(field) {
                 let merge = self.field(schema, field).merge;
                 let order = Order::parse(field, order, merge.key.as_deref())?;
-                let server = list.clone();
-                reorder(list, &order, &server);
+                let server = places(list, order.key());
+                *list = reorder(std::mem::take(list), &order, &server);
             }
         }
         Ok(current)
@@ -245,18 +247,18 @@ fn retain_keys(
     let Value::Array(keys) = keys else {
         return Err(wrong());
     };
-    let keys: Vec<&str> = keys
+    let keys: HashSet<&str> = keys
         .iter()
         .map(Value::as_str)
         .collect::<Option<_>>()
         .ok_or_else(wrong)?;
     let stray = patch
         .iter()
-        .find(|(key, value)| !key.starts_with('$') && !value.is_null() && !keys.contains(&key.as_str()));
+        .find(|(key, value)| !key.starts_with('$') && !value.is_null() && !keys.contains(key.as_str()));
     if let Some((key, _)) = stray {
         return Err(PatchError::Inconsistent(key.clone()));
     }
-    current.retain(|key, _| keys.contains(&key.as_str()));
+    current.retain(|key, _| keys.contains(key.as_str()));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Merged lists: sets of scalars and maps of objects by a merge key.
-use std::cmp::Ordering;
+//!
+//! Lists are as long as a body allows, so every lookup goes through a hash index.
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -10,6 +12,7 @@ type Elements<'a> = Vec<&'a Map<String, Value>>;
 
 /// Removes every element of `list` that equals one of `gone`.
 pub(super) fn delete_scalars(list: &mut Vec<Value>, gone: &[Value]) {
+    let gone: HashSet<&Value> = gone.iter().collect();
     list.retain(|item| !gone.contains(item));
 }
 
@@ -29,103 +32,114 @@ pub(super) fn merge_list(
         return Err(PatchError::MixedList(field.to_owned()));
     }
     let order = order.map(|order| Order::parse(field, order, key)).transpose()?;
-    let server = old.clone();
-    let mut merged = old;
-    let named = if objects == 0 {
-        merge_scalars(&mut merged, patch);
-        Order {
-            identities: patch.to_vec(),
-            key: None,
-        }
+    let (merged, named, server) = if objects == 0 {
+        let places = places(&old, None);
+        (
+            merge_scalars(old, patch),
+            Order {
+                identities: patch.to_vec(),
+                key: None,
+            },
+            places,
+        )
     } else {
         let key = key.ok_or_else(|| PatchError::NoMergeKey {
             field: field.to_owned(),
             key: String::new(),
         })?;
-        let (elements, replaced) = special_elements(field, &mut merged, patch, key)?;
-        if replaced {
+        let places = places(&old, Some(key));
+        let special = Special::read(field, patch, key)?;
+        if special.replaces {
+            let elements = special.elements.into_iter();
             return Ok(elements
-                .iter()
-                .filter_map(|element| without_directives(&Value::Object((*element).clone())))
+                .filter_map(|element| without_directives(&Value::Object(element.clone())))
                 .collect());
         }
-        merge_objects(merger, field, &mut merged, &elements, key, items)?;
-        let identities = elements
+        let identities = special
+            .elements
             .iter()
             .filter_map(|element| element.get(key).cloned())
             .collect();
-        Order {
-            identities,
-            key: Some(key.to_owned()),
-        }
+        let merged = merge_objects(merger, field, old, &special, key, items)?;
+        (
+            merged,
+            Order {
+                identities,
+                key: Some(key.to_owned()),
+            },
+            places,
+        )
     };
     match order {
         Some(order) => {
             order.check(field, &named)?;
-            reorder(&mut merged, &order, &server);
+            Ok(reorder(merged, &order, &server))
         }
-        None => reorder(&mut merged, &named, &server),
+        None => Ok(reorder(merged, &named, &server)),
     }
-    Ok(merged)
 }
 
-fn merge_scalars(list: &mut Vec<Value>, patch: &[Value]) {
-    for item in patch {
-        if !list.contains(item) {
-            list.push(item.clone());
-        }
-    }
-    let mut seen: Vec<Value> = Vec::with_capacity(list.len());
-    list.retain(|item| {
-        let new = !seen.contains(item);
-        if new {
-            seen.push(item.clone());
-        }
-        new
-    });
+fn merge_scalars(mut list: Vec<Value>, patch: &[Value]) -> Vec<Value> {
+    list.extend_from_slice(patch);
+    let mut seen = HashSet::with_capacity(list.len());
+    list.retain(|item| seen.insert(item.clone()));
+    list
 }
 
-/// Applies `$patch` of elements to `list`; returns the other elements, and whether they replace the list.
-fn special_elements<'a>(
-    field: &str,
-    list: &mut Vec<Value>,
-    patch: &'a [Value],
-    key: &str,
-) -> Result<(Elements<'a>, bool), PatchError> {
-    let mut elements = Vec::with_capacity(patch.len());
-    let mut replaced = false;
-    for element in patch.iter().filter_map(Value::as_object) {
-        match element.get(PATCH) {
-            None => elements.push(element),
-            Some(Value::String(kind)) if kind == "replace" => {
-                replaced = true;
-                // A replacement may also be an ordinary element that carries the directive.
-                if element.len() > 1 {
-                    elements.push(element);
+/// The elements of a patch by what they ask for.
+struct Special<'a> {
+    /// Elements to merge.
+    elements: Elements<'a>,
+    /// Identities of elements to delete.
+    deleted: HashSet<&'a Value>,
+    /// The elements replace the list.
+    replaces: bool,
+}
+
+impl<'a> Special<'a> {
+    fn read(field: &str, patch: &'a [Value], key: &str) -> Result<Self, PatchError> {
+        let mut special = Self {
+            elements: Vec::with_capacity(patch.len()),
+            deleted: HashSet::new(),
+            replaces: false,
+        };
+        for element in patch.iter().filter_map(Value::as_object) {
+            match element.get(PATCH) {
+                None => special.elements.push(element),
+                Some(Value::String(kind)) if kind == "replace" => {
+                    special.replaces = true;
+                    // A replacement may also be an ordinary element that carries the directive.
+                    if element.len() > 1 {
+                        special.elements.push(element);
+                    }
                 }
+                Some(Value::String(kind)) if kind == "delete" => {
+                    special.deleted.insert(identity(field, element, key)?);
+                }
+                Some(Value::String(kind)) if kind == "merge" => special.elements.push(element),
+                Some(other) => return Err(PatchError::UnknownType(other.to_string())),
             }
-            Some(Value::String(kind)) if kind == "delete" => {
-                let identity = identity(field, element, key)?;
-                list.retain(|item| item.get(key) != Some(identity));
-            }
-            Some(Value::String(kind)) if kind == "merge" => elements.push(element),
-            Some(other) => return Err(PatchError::UnknownType(other.to_string())),
         }
+        Ok(special)
     }
-    Ok((elements, replaced))
 }
 
 fn merge_objects(
     merger: Merger<'_>,
     field: &str,
-    list: &mut Vec<Value>,
-    elements: &Elements<'_>,
+    mut list: Vec<Value>,
+    special: &Special<'_>,
     key: &str,
     items: Option<&Schema>,
-) -> Result<(), PatchError> {
-    for element in elements {
+) -> Result<Vec<Value>, PatchError> {
+    list.retain(|item| {
+        item.get(key)
+            .is_none_or(|identity| !special.deleted.contains(identity))
+    });
+    let mut known = places(&list, Some(key));
+    for element in &special.elements {
         let identity = identity(field, element, key)?;
-        match list.iter_mut().find(|item| item.get(key) == Some(identity)) {
+        match known.get(identity).and_then(|place| list.get_mut(*place)) {
             Some(item) => {
                 let old = match item.take() {
                     Value::Object(map) => map,
@@ -133,10 +147,13 @@ fn merge_objects(
                 };
                 *item = Value::Object(merger.map(old, element, items)?);
             }
-            None => list.extend(without_directives(&Value::Object((*element).clone()))),
+            None => {
+                known.insert(identity.clone(), list.len());
+                list.extend(without_directives(&Value::Object((*element).clone())));
+            }
         }
     }
-    Ok(())
+    Ok(list)
 }
 
 fn identity<'a>(field: &str, element: &'a Map<String, Value>, key: &str) -> Result<&'a Value, PatchError> {
@@ -147,6 +164,21 @@ fn identity<'a>(field: &str, element: &'a Map<String, Value>, key: &str) -> Resu
             field: field.to_owned(),
             key: key.to_owned(),
         })
+}
+
+/// Where the elements of a list are, by identity; the first of equal ones counts.
+pub(super) fn places(list: &[Value], key: Option<&str>) -> HashMap<Value, usize> {
+    let mut places = HashMap::with_capacity(list.len());
+    for (place, item) in list.iter().enumerate() {
+        let identity = match key {
+            Some(key) => item.get(key),
+            None => Some(item),
+        };
+        if let Some(identity) = identity {
+            places.entry(identity.clone()).or_insert(place);
+        }
+    }
+    places
 }
 
 /// The order that a patch wants for elements of a list, by identity.
@@ -184,12 +216,16 @@ impl Order {
         })
     }
 
-    fn position(&self, item: &Value) -> Option<usize> {
-        let identity = match &self.key {
-            Some(key) => item.get(key)?,
-            None => item,
-        };
-        self.identities.iter().position(|known| known == identity)
+    /// The field that identifies elements; none for scalars.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    fn identity<'a>(&self, item: &'a Value) -> Option<&'a Value> {
+        match &self.key {
+            Some(key) => item.get(key),
+            None => Some(item),
+        }
     }
 
     /// Elements that a patch gives must appear in the order that it gives.
@@ -207,29 +243,29 @@ impl Order {
     }
 }
 
-/// Sorts the elements that `order` names by it. The others keep the order and, as far as possible, the places that
-/// they had in `server`.
-pub(super) fn reorder(list: &mut Vec<Value>, order: &Order, server: &[Value]) {
-    let place = |item: &Value| {
-        server.iter().position(|known| match &order.key {
-            Some(key) => known.get(key).is_some() && known.get(key) == item.get(key),
-            None => known == item,
-        })
-    };
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) = std::mem::take(list)
-        .into_iter()
-        .partition(|item| order.position(item).is_some());
-    named.sort_by_key(|item| order.position(item));
-    others.sort_by(|a, b| match (place(a), place(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => Ordering::Equal,
-    });
-    let mut named = named.into_iter().peekable();
-    let mut others = others.into_iter().peekable();
-    while let (Some(wanted), Some(other)) = (named.peek(), others.peek()) {
-        // A named element goes first only where the server already had it first.
-        let first = matches!((place(wanted), place(other)), (Some(wanted), Some(other)) if wanted < other);
-        list.extend(if first { named.next() } else { others.next() });
+/// `list` with the elements that `order` names sorted by it. The others keep the order and, as far as possible, the
+/// places that they had on the `server`.
+pub(super) fn reorder(list: Vec<Value>, order: &Order, server: &HashMap<Value, usize>) -> Vec<Value> {
+    let positions = places(&order.identities, None);
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for item in list {
+        let identity = order.identity(&item);
+        let place = identity.and_then(|identity| server.get(identity)).copied();
+        match identity.and_then(|identity| positions.get(identity)) {
+            Some(position) => named.push((*position, place, item)),
+            None => others.push((place, item)),
+        }
     }
-    list.extend(named.chain(others));
+    named.sort_by_key(|(position, ..)| *position);
+    // Elements that only the server knows all have a place; without identity they stay where they are.
+    let mut sorted = Vec::with_capacity(named.len() + others.len());
+    let mut named = named.into_iter().map(|(_, place, item)| (place, item)).peekable();
+    let mut others = others.into_iter().peekable();
+    while let (Some((wanted, _)), Some((other, _))) = (named.peek(), others.peek()) {
+        // A named element goes first only where the server already had it first.
+        let first = matches!((wanted, other), (Some(wanted), Some(other)) if wanted < other);
+        sorted.extend(if first { named.next() } else { others.next() });
+    }
+    sorted.extend(named.chain(others));
+    sorted.into_iter().map(|(_, item)| item).collect()
 }
