@@ -47,13 +47,6 @@ impl Quantity {
         }
     }
 
-    /// The number in whole units, rounded up.
-    #[must_use]
-    pub(crate) fn units(self) -> i64 {
-        let units = self.nano.div_euclid(NANO) + i128::from(self.nano.rem_euclid(NANO) != 0);
-        i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX })
-    }
-
     /// Whether the number is below zero.
     #[must_use]
     pub(crate) fn is_negative(self) -> bool {
@@ -320,10 +313,20 @@ mod tests {
         assert_eq!("1Gi".parse::<Quantity>().unwrap(), "1024Mi".parse().unwrap());
     }
 
-    #[test]
-    fn rounds_units_up() {
-        for (text, want) in [("1500m", 2), ("1", 1), ("0.1", 1), ("-1500m", -1)] {
-            assert_eq!(text.parse::<Quantity>().unwrap().units(), want, "{text}");
+    proptest::proptest! {
+        #[test]
+        fn canonical_form_keeps_the_value(text in "[+-]?[0-9]{0,22}(\\.[0-9]{0,12})?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|e-?[0-9]{1,3})?") {
+            if let Ok(quantity) = text.parse::<Quantity>() {
+                let shown = quantity.to_string();
+                let again: Quantity = shown.parse().unwrap();
+                proptest::prop_assert_eq!(again, quantity, "{} {}", text, shown);
+                proptest::prop_assert_eq!(again.to_string(), shown);
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in ".{0,40}") {
+            drop(text.parse::<Quantity>());
         }
     }
 }

@@ -111,7 +111,7 @@ fn list_mut<'a>(fields: &'a mut Map<String, Value>, field: &str) -> &'a mut Vec<
 mod tests {
     use super::*;
 
-    fn role(rules: Value) -> Object {
+    fn role(rules: &Value) -> Object {
         Object::from_value(json!({"metadata": {"name": "a", "labels": {"std": "1"}}, "rules": rules}))
             .unwrap()
     }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn missing_rules_come_back_and_added_ones_stay() {
-        let wanted = role(json!([rule(&["get"]), rule(&["list"])]));
+        let wanted = role(&json!([rule(&["get"]), rule(&["list"])]));
         for (stored, want) in [
             (json!([rule(&["get", "list", "watch"])]), None),
             (
@@ -135,7 +135,7 @@ mod tests {
             ),
             (json!(null), Some(json!([rule(&["get"]), rule(&["list"])]))),
         ] {
-            let got = plan(&wanted, &role(stored.clone()));
+            let got = plan(&wanted, &role(&stored));
             match want {
                 None => assert_eq!(got, Plan::Leave, "{stored}"),
                 Some(want) => {
@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn hands_off_when_told_so() {
-        let mut stored = role(json!([]));
+        let mut stored = role(&json!([]));
         stored.set_annotation(AUTOUPDATE, "false");
-        assert_eq!(plan(&role(json!([rule(&["get"])])), &stored), Plan::Leave);
+        assert_eq!(plan(&role(&json!([rule(&["get"])])), &stored), Plan::Leave);
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn joined_roles_get_their_selectors_and_keep_their_rules() {
         let with = |selectors: Value| {
-            let mut object = role(json!([rule(&["get"])]));
+            let mut object = role(&json!([rule(&["get"])]));
             object.set("aggregationRule", json!({ "clusterRoleSelectors": selectors }));
             object
         };

@@ -3,9 +3,10 @@
 mod index;
 mod plan;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use berth_apimachinery::cache::Change;
 use berth_apimachinery::context::Context;
 use berth_apimachinery::entry::Entry;
 use berth_apimachinery::object::{Object, OwnerReference};
@@ -13,19 +14,15 @@ use berth_apimachinery::options::{DeleteOptions, FOREGROUND, ORPHAN, Preconditio
 use berth_apimachinery::resource::{Endpoint, GroupKind, GroupResource};
 use berth_apimachinery::rest::Rest;
 use berth_apimachinery::status::Status;
-use berth_apimachinery::storage::{Notice, Storage};
+use berth_apimachinery::storage::Storage;
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::index::{Id, Index};
 use self::plan::{Owner, Plan, plan};
 use super::queue::Queue;
-
-/// Notices that wait for the collector; those who send them wait when it is full.
-const BACKLOG: usize = 256;
 
 /// A stored resource, and how its objects are changed with all rules.
 struct Kind {
@@ -108,44 +105,103 @@ fn id_of(key: &str) -> Option<Id> {
     Some((index.parse().ok()?, key.to_owned()))
 }
 
-/// The collector's memory.
-struct Collector {
-    kinds: Kinds,
+/// What the observers of all storages note, and what the collector looks at.
+#[derive(Default)]
+struct Notes {
     index: Index,
-    queue: Queue,
     /// Owners that wait for their dependents, by UID.
     waiting: BTreeMap<String, Id>,
+    /// Objects to look at.
+    dirty: BTreeSet<Id>,
+}
+
+impl Notes {
+    /// Takes in a change; true if there is something to look at. Most changes concern no owner and cost a search for
+    /// two words.
+    fn take(&mut self, id: Id, change: &Change) -> bool {
+        let before = self.dirty.len();
+        let Some(entry) = &change.entry else {
+            for owner in self.index.owners(&id) {
+                self.dirty.extend(self.waiting.get(owner).cloned());
+            }
+            self.index.set(&id, Vec::new());
+            if let Some(old) = change
+                .old
+                .as_ref()
+                .filter(|_| !self.index.is_empty() || !self.waiting.is_empty())
+            {
+                let uid = old.object().uid();
+                self.waiting.remove(uid);
+                self.dirty.extend(self.index.dependents(uid));
+            }
+            return self.dirty.len() > before;
+        };
+        if entry.metadata_mentions("deletionTimestamp") && waits(entry.object()) {
+            self.waiting.insert(entry.object().uid().to_owned(), id.clone());
+            self.dirty.insert(id.clone());
+        }
+        if entry.metadata_mentions("ownerReferences") || !self.index.owners(&id).is_empty() {
+            let owners = entry.object().owner_references();
+            self.index
+                .set(&id, owners.into_iter().map(|owner| owner.uid).collect());
+            self.dirty.insert(id);
+        }
+        self.dirty.len() > before
+    }
+}
+
+/// The notes, and who is told of them.
+#[derive(Default)]
+struct Shared {
+    notes: Mutex<Notes>,
+    wake: Notify,
+}
+
+impl Shared {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to look at, and takes it.
+    async fn dirty(&self) -> BTreeSet<Id> {
+        loop {
+            let dirty = std::mem::take(&mut self.notes().dirty);
+            if !dirty.is_empty() {
+                return dirty;
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+/// Looks at what was noted.
+struct Collector {
+    kinds: Kinds,
+    shared: Arc<Shared>,
+    queue: Queue,
 }
 
 /// Collects garbage, until `stop`.
 pub(super) async fn run(kinds: Kinds, stop: CancellationToken) {
-    let (sender, mut notices) = mpsc::channel(BACKLOG);
-    let mut watchers = JoinSet::new();
+    let shared = Arc::new(Shared::default());
     for (index, kind) in kinds.kinds.iter().enumerate() {
-        let mut subscription = kind.storage.subscribe();
-        let sender = sender.clone();
-        watchers.spawn(async move {
-            while let Some(notice) = subscription.next().await {
-                if sender.send((index, notice)).await.is_err() {
-                    return;
-                }
+        let shared = Arc::clone(&shared);
+        kind.storage.observe(Arc::new(move |change| {
+            if shared.notes().take((index, change.key.to_string()), change) {
+                shared.wake.notify_one();
             }
-        });
+        }));
     }
     let mut collector = Collector {
         kinds,
-        index: Index::default(),
+        shared: Arc::clone(&shared),
         queue: Queue::default(),
-        waiting: BTreeMap::new(),
     };
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            notice = notices.recv() => match notice {
-                Some((index, notice)) => collector.notice(index, notice),
-                None => return,
-            },
+            dirty = shared.dirty() => dirty.iter().for_each(|id| collector.queue.add(key_of(id))),
             key = collector.queue.next() => match collector.pass(&key).await {
                 Ok(()) => collector.queue.succeeded(&key),
                 Err(error) => {
@@ -158,47 +214,6 @@ pub(super) async fn run(kinds: Kinds, stop: CancellationToken) {
 }
 
 impl Collector {
-    fn notice(&mut self, kind: usize, notice: Notice) {
-        let change = match notice {
-            Notice::Changed(change) => change,
-            Notice::Reset => {
-                // Deletions may have been missed: every dependent is looked at.
-                self.index.all().iter().for_each(|id| self.queue.add(key_of(id)));
-                return;
-            }
-        };
-        let id = (kind, change.key.to_string());
-        let Some(entry) = &change.entry else {
-            let owners = self.index.owners(&id).to_vec();
-            self.index.set(&id, Vec::new());
-            for owner in owners {
-                if let Some(waiting) = self.waiting.get(&owner) {
-                    self.queue.add(key_of(waiting));
-                }
-            }
-            if let Some(old) = &change.old {
-                let uid = old.object().uid();
-                self.waiting.remove(uid);
-                self.index
-                    .dependents(uid)
-                    .iter()
-                    .for_each(|id| self.queue.add(key_of(id)));
-            }
-            return;
-        };
-        let owned = entry.metadata_mentions("ownerReferences");
-        if owned || !self.index.owners(&id).is_empty() {
-            let owners = entry.object().owner_references();
-            self.index
-                .set(&id, owners.into_iter().map(|owner| owner.uid).collect());
-            self.queue.add(key_of(&id));
-        }
-        if entry.metadata_mentions("deletionTimestamp") && waits(entry.object()) {
-            self.waiting.insert(entry.object().uid().to_owned(), id.clone());
-            self.queue.add(key_of(&id));
-        }
-    }
-
     async fn pass(&mut self, key: &str) -> Result<(), Status> {
         let Some(id) = id_of(key) else { return Ok(()) };
         let Some(entry) = self.kinds.entry(&id) else {
@@ -274,7 +289,7 @@ impl Collector {
     /// Deletes or releases the dependents of an owner that waits for that, and lets it go when that is done.
     async fn see_to_dependents(&mut self, id: &Id, owner: &Object) -> Result<(), Status> {
         let uid = owner.uid().to_owned();
-        let dependents = self.index.dependents(&uid);
+        let dependents = self.shared.notes().index.dependents(&uid);
         if holds(owner, ORPHAN) {
             for dependent in &dependents {
                 self.forget(dependent, std::slice::from_ref(&uid)).await?;

@@ -310,7 +310,7 @@ mod tests {
 
     use super::*;
 
-    fn quota(hard: Value) -> Object {
+    fn quota(hard: &Value) -> Object {
         Object::from_value(json!({"metadata": {"name": "small"}, "spec": {"hard": hard}})).unwrap()
     }
 
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn charges_until_the_limit() {
-        let quota = quota(json!({"openshift.io/imagestreams": "2", "count/secrets": 1}));
+        let quota = quota(&json!({"openshift.io/imagestreams": "2", "count/secrets": 1}));
         let streams = GroupResource::new("image.openshift.io", "imagestreams");
         let at = |count: i64| status(&quota, |resource| if *resource == streams { count } else { 0 });
         assert_eq!(
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn status_must_answer_the_spec() {
-        let mut quota = quota(json!({"secrets": "3"}));
+        let mut quota = quota(&json!({"secrets": "3"}));
         assert!(!is_current(&quota));
         quota.set("status", status(&quota, |_| 1));
         assert!(is_current(&quota));
@@ -393,7 +393,7 @@ mod tests {
                 Some("quantities must match the regular expression"),
             ),
         ] {
-            let errors = validate(&quota(hard.clone()));
+            let errors = validate(&quota(&hard));
             match want {
                 None => assert!(errors.is_empty(), "{hard}: {errors:?}"),
                 Some(want) => assert!(errors[0].to_string().contains(want), "{hard}: {errors:?}"),

@@ -8,7 +8,7 @@ use berth_apimachinery::server::ApiServer;
 use berth_apiserver::{Config, TokenSource, build};
 use berth_store::MemoryStore;
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -45,7 +45,6 @@ pub(crate) enum Who<'a> {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
 }
 
@@ -182,7 +181,6 @@ impl Api {
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer {
             code: parts.status.as_u16(),
-            headers: parts.headers,
             body,
         }
     }
