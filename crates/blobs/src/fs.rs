@@ -18,11 +18,17 @@ mod commit;
 mod content;
 mod directories;
 mod root;
+mod spares;
 mod temp;
 mod tree;
 mod writer;
 
-use std::{os::fd::AsFd as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    os::fd::AsFd as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,7 +38,7 @@ use rustix::{
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
 
-use self::root::Root;
+use self::{root::Root, tree::Remains};
 use crate::{Append, BlobPath, Driver, Error, Listing, Result, SMALL_MAX_BYTES, Source, Stat, Step};
 
 /// How the filesystem driver works.
@@ -235,7 +241,7 @@ impl Driver for FilesystemDriver {
         root::check(path)?;
         let path = path.clone();
         self.run(move |root| {
-            let found = tree::delete(root, &path)?;
+            let found = tree::delete(root, &path, Remains::Delete)?;
             if found {
                 directories::sync_parent(root, &path)?;
             }
@@ -258,12 +264,17 @@ fn object_stat(stat: &rustix::fs::Stat) -> Option<Stat> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let since = Duration::new(u64::try_from(stat.st_mtime).unwrap_or(0), 0)
-        + Duration::from_nanos(stat.st_mtime_nsec);
     Some(Stat {
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        modified: std::time::UNIX_EPOCH + since,
+        modified: modified(stat),
     })
+}
+
+/// When something was last written or touched.
+fn modified(stat: &rustix::fs::Stat) -> SystemTime {
+    let since = Duration::new(u64::try_from(stat.st_mtime).unwrap_or(0), 0)
+        + Duration::from_nanos(stat.st_mtime_nsec);
+    std::time::UNIX_EPOCH + since
 }
 
 /// Length of a file that shall be read whole.

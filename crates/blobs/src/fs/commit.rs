@@ -15,10 +15,10 @@ use rustix::{
 
 use super::{
     content,
-    directories::{ATTEMPTS, Syncs, make_parents},
+    directories::{ATTEMPTS, Inodes, Syncs, make_parents},
     root::{self, Root},
     temp::Temp,
-    tree,
+    tree::{self, Remains},
 };
 use crate::{BlobPath, Error, Result, SMALL_MAX_BYTES, Step};
 
@@ -125,7 +125,7 @@ fn take(root: &Arc<Root>, step: Staged, synced: Option<&BlobPath>, syncs: &mut S
             syncs.add(root, &to);
         }
         Staged::Discard { path } => {
-            tree::delete(root, &path)?;
+            tree::delete(root, &path, Remains::Keep)?;
         }
     }
     Ok(())
@@ -150,7 +150,7 @@ fn rename(root: &Root, from: &str, to: &BlobPath) -> Result<()> {
         match rustix::fs::renameat(root.fd(), from, root.fd(), to.relative()) {
             Ok(()) => return Ok(()),
             // The directories are missing, or somebody deleted them again.
-            Err(Errno::NOENT) => make_parents(root, to)?,
+            Err(Errno::NOENT) => make_parents(root, to, Inodes::Any)?,
             Err(errno) => return Err(Error::system("write", to, errno)),
         }
     }
@@ -175,7 +175,7 @@ fn publish(root: &Root, from: &BlobPath, to: &BlobPath) -> Result<()> {
         );
         match moved {
             Ok(()) => return Ok(()),
-            Err(Errno::NOENT) => make_parents(root, to)?,
+            Err(Errno::NOENT) => make_parents(root, to, Inodes::New)?,
             // There is something, or this filesystem cannot tell and somebody has to look.
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                 if keep_existing(root, from, to)? {
@@ -183,7 +183,7 @@ fn publish(root: &Root, from: &BlobPath, to: &BlobPath) -> Result<()> {
                 }
                 match rustix::fs::renameat(root.fd(), from.relative(), root.fd(), to.relative()) {
                     Ok(()) => return Ok(()),
-                    Err(Errno::NOENT) => make_parents(root, to)?,
+                    Err(Errno::NOENT) => make_parents(root, to, Inodes::New)?,
                     Err(errno) => return Err(Error::system("publish", to, errno)),
                 }
             }

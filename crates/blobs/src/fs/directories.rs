@@ -47,30 +47,43 @@ impl Unsynced {
     }
 }
 
+/// What directories are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inodes {
+    /// New ones: what is in the directory is believed to be what was put there.
+    New,
+    /// Also those of discarded directories, see [`Spares::make_directory`](super::spares::Spares::make_directory).
+    Any,
+}
+
 /// Makes the directories above `path` that are missing.
-pub(super) fn make_parents(root: &Root, path: &BlobPath) -> Result<()> {
+pub(super) fn make_parents(root: &Root, path: &BlobPath, inodes: Inodes) -> Result<()> {
     let mut missing = Vec::new();
     let mut next = path.parent();
     // Upwards until something exists, then downwards. Another process may delete or make directories meanwhile; the caller
     // finds out when it uses them and tries again.
     while let Some(directory) = next {
-        if make(root, &directory)? {
+        if make(root, &directory, inodes)? {
             break;
         }
         next = directory.parent();
         missing.push(directory);
     }
     for directory in missing.iter().rev() {
-        make(root, directory)?;
+        make(root, directory, inodes)?;
     }
     Ok(())
 }
 
 /// Whether the directory exists now; `false` when the one above is missing.
-fn make(root: &Root, directory: &BlobPath) -> Result<bool> {
+fn make(root: &Root, directory: &BlobPath, inodes: Inodes) -> Result<bool> {
     // The lock is held while the directory is made, so that nobody can use it before it is on record.
     let mut unsynced = root.unsynced().lock();
-    match rustix::fs::mkdirat(root.fd(), directory.relative(), DIRECTORY_MODE) {
+    let made = match inodes {
+        Inodes::New => rustix::fs::mkdirat(root.fd(), directory.relative(), DIRECTORY_MODE),
+        Inodes::Any => root.spares().make_directory(root, directory),
+    };
+    match made {
         Ok(()) => {}
         Err(Errno::EXIST) => return Ok(true),
         Err(Errno::NOENT) => return Ok(false),

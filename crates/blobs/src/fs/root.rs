@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{FILE_MODE, directories::Unsynced};
+use super::{FILE_MODE, directories::Unsynced, spares::Spares};
 use crate::{BlobPath, Error, Result};
 
 /// The directory of our own below the root. No object can lie in it.
@@ -49,6 +49,7 @@ pub(super) struct Root {
     prefix: String,
     next: AtomicU64,
     unsynced: Unsynced,
+    spares: Spares,
 }
 
 /// Refuses paths into the driver's own directory.
@@ -87,9 +88,16 @@ impl Root {
             prefix: uuid::Uuid::new_v4().simple().to_string(),
             next: AtomicU64::new(0),
             unsynced: Unsynced::default(),
+            spares: Spares::default(),
         };
         root.check_usable()?;
-        root.inline = root.is_local() && root.can_open_cached();
+        let local = root.is_local();
+        root.inline = local && root.can_open_cached();
+        if local {
+            let mut spares = Spares::default();
+            spares.learn(&root);
+            root.spares = spares;
+        }
         root.remove_leftovers(leftover_age);
         // Names that a process which died made may not have reached the disk, and nobody remembers which.
         rustix::fs::syncfs(&root.directory).map_err(|e| problem(format!("it cannot be synced: {e}")))?;
@@ -102,6 +110,10 @@ impl Root {
 
     pub(super) const fn unsynced(&self) -> &Unsynced {
         &self.unsynced
+    }
+
+    pub(super) const fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     /// A name for a private file, relative to the root, that was never used before.
@@ -297,18 +309,27 @@ impl Root {
             else {
                 continue;
             };
-            let Some(stat) = super::object_stat(&stat) else {
-                continue;
+            let flags = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => AtFlags::empty(),
+                FileType::Directory => AtFlags::REMOVEDIR,
+                _ => continue,
             };
             let old = SystemTime::now()
-                .duration_since(stat.modified)
+                .duration_since(super::modified(&stat))
                 .is_ok_and(|since| since > age);
-            if old && rustix::fs::unlinkat(&directory, entry.file_name(), AtFlags::empty()).is_ok() {
+            // `.` and `..` are directories, too, and the kernel refuses to remove them.
+            if old && rustix::fs::unlinkat(&directory, entry.file_name(), flags).is_ok() {
                 removed += 1;
             }
         }
         if removed > 0 {
             tracing::info!(root = %self.path.display(), files = removed, "removed what an earlier process left half written");
         }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.spares.clear(self.directory.as_fd());
     }
 }

@@ -17,22 +17,50 @@ pub(super) struct Temp {
 impl Temp {
     /// Writes `bytes` into a private file, which is synced if it shall be `durable`. `path` is where it will go, for errors.
     pub(super) fn write(root: &Arc<Root>, path: &BlobPath, bytes: &[u8], durable: bool) -> Result<Temp> {
-        let name = root.temporary_name();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(root.fd(), name.as_str(), flags, FILE_MODE)
-            .map_err(|errno| Error::system("create", path, errno))?;
-        let temp = Temp {
-            root: Arc::clone(root),
-            name,
-            renamed: false,
+        // Without anything to write, the age of a file that is used again would not change.
+        let spare = if bytes.is_empty() { None } else { Self::spare(root) };
+        let used = spare.is_some();
+        let (temp, file) = match spare {
+            Some(spare) => spare,
+            None => Self::create(root).map_err(|errno| Error::system("create", path, errno))?,
         };
-        let file = File::from(file);
         write_all(&file, bytes, path)?;
+        if used {
+            let size = bytes.len() as u64;
+            let cut = rustix::fs::fstat(&file).and_then(|stat| match u64::try_from(stat.st_size) {
+                Ok(held) if held > size => rustix::fs::ftruncate(&file, size),
+                _ => Ok(()),
+            });
+            cut.map_err(|errno| Error::system("truncate", path, errno))?;
+        }
         if durable {
             // Data before name: otherwise a power failure could leave the name with nothing behind it.
             rustix::fs::fdatasync(file.as_fd()).map_err(|errno| Error::system("sync", path, errno))?;
         }
         Ok(temp)
+    }
+
+    fn create(root: &Arc<Root>) -> rustix::io::Result<(Temp, File)> {
+        let name = root.temporary_name();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(root.fd(), name.as_str(), flags, FILE_MODE)?;
+        Ok((Self::new(root, name), File::from(file)))
+    }
+
+    /// A file that was discarded, still with its content.
+    fn spare(root: &Arc<Root>) -> Option<(Temp, File)> {
+        let name = root.spares().take_file()?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(root.fd(), name.as_str(), flags, FILE_MODE).ok()?;
+        Some((Self::new(root, name), File::from(file)))
+    }
+
+    fn new(root: &Arc<Root>, name: String) -> Temp {
+        Temp {
+            root: Arc::clone(root),
+            name,
+            renamed: false,
+        }
     }
 
     /// The name, relative to the root.

@@ -86,14 +86,28 @@ fn kind(directory: &OwnedFd, entry: &DirEntry) -> Option<EntryKind> {
     }
 }
 
+/// What becomes of files and directories that are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// They are deleted.
+    Delete,
+    /// They are kept to be used again, as far as there is room for that.
+    Keep,
+}
+
 /// Deletes everything at and below `path`; whether there was anything. Links are deleted, not followed.
-pub(super) fn delete(root: &Root, path: &BlobPath) -> Result<bool> {
+pub(super) fn delete(root: &Root, path: &BlobPath, remains: Remains) -> Result<bool> {
     let failed = |errno| Error::system("delete", path, errno);
     match rustix::fs::openat(root.fd(), path.relative(), OPEN, Mode::empty()) {
         Ok(directory) => {
             let mut directory = Dir::new(directory).map_err(failed)?;
             for _ in 0..PASSES {
-                empty(&mut directory, 0).map_err(failed)?;
+                let kept = (remains == Remains::Keep).then_some(root);
+                empty(&mut directory, kept, 0).map_err(failed)?;
+                if remains == Remains::Keep && root.spares().keep_directory(root, path) {
+                    root.unsynced().forget_below(path);
+                    return Ok(true);
+                }
                 match rustix::fs::unlinkat(root.fd(), path.relative(), AtFlags::REMOVEDIR) {
                     Ok(()) | Err(Errno::NOENT) => {
                         root.unsynced().forget_below(path);
@@ -122,7 +136,8 @@ pub(super) fn delete(root: &Root, path: &BlobPath) -> Result<bool> {
 /// Deepest directory that is entered: more than any path has components.
 const DEPTH_MAX: usize = crate::path::PATH_MAX_BYTES / 2;
 
-fn empty(directory: &mut Dir, depth: usize) -> rustix::io::Result<()> {
+/// Removes what is in a directory; small files become spares of `kept`.
+fn empty(directory: &mut Dir, kept: Option<&Root>, depth: usize) -> rustix::io::Result<()> {
     if depth > DEPTH_MAX {
         return Err(Errno::NAMETOOLONG);
     }
@@ -147,6 +162,8 @@ fn empty(directory: &mut Dir, depth: usize) -> rustix::io::Result<()> {
             };
             if is_directory {
                 progress |= remove_directory(directory, name, depth)?;
+            } else if kept.is_some_and(|root| root.spares().keep_file(root, directory, name)) {
+                progress = true;
             } else {
                 match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
                     Ok(()) => progress = true,
@@ -169,7 +186,7 @@ fn is_directory(directory: BorrowedFd<'_>, name: &CStr) -> bool {
 /// Whether the directory is gone now.
 fn remove_directory(above: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<bool> {
     match rustix::fs::openat(above, name, OPEN, Mode::empty()) {
-        Ok(directory) => empty(&mut Dir::new(directory)?, depth + 1)?,
+        Ok(directory) => empty(&mut Dir::new(directory)?, None, depth + 1)?,
         Err(Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno),
     }

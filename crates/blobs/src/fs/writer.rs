@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     FilesystemDriver, commit,
-    directories::{ATTEMPTS, make_parents},
+    directories::{ATTEMPTS, Inodes, make_parents},
     finish,
     root::Root,
 };
@@ -34,7 +34,7 @@ pub(super) fn open(root: &Arc<Root>, path: &BlobPath, offset: u64) -> Result<Arc
         let file = match root.open_file(path, OFlags::WRONLY | OFlags::NOFOLLOW | create) {
             Ok(file) => file,
             Err(Errno::NOENT) if offset == 0 => {
-                make_parents(root, path)?;
+                make_parents(root, path, Inodes::New)?;
                 continue;
             }
             Err(Errno::NOENT | Errno::NOTDIR) => return Err(Error::NotFound { path: path.clone() }),
