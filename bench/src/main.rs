@@ -55,6 +55,10 @@ struct Options {
     /// Measure only this server: `berth` or `docker-registry`.
     #[arg(long)]
     server: Option<String>,
+    /// Measure a server that is already running in Berth's place, for work with a profiler: its address without TLS and
+    /// authentication, its process id and the directory above `docker/registry/v2`, with commas between them.
+    #[arg(long)]
+    external: Option<String>,
     /// Where to keep the servers' data; a temporary directory by default.
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -117,7 +121,11 @@ async fn run(options: &Options) -> Result<()> {
         None => scratch.tempdir(),
     };
     let scratch = scratch.context("making a directory for the servers' data")?;
-    let servers = Servers::start(scratch.path(), options.server.as_deref())?;
+    let servers = Servers::start(
+        scratch.path(),
+        options.server.as_deref(),
+        options.external.as_deref(),
+    )?;
     let workloads = Workloads::new(options.large);
     let mut report = Report::new(servers.describe());
     tokio::time::sleep(if options.quick {

@@ -39,13 +39,14 @@ pub(crate) struct Server {
     pid: u32,
     /// The directory above `docker/registry/v2`.
     root: PathBuf,
-    _running: Running,
+    running: Running,
 }
 
 /// What stops the server when it is dropped.
 enum Running {
     Berth(#[expect(dead_code, reason = "held for its drop")] Box<Berth>),
     Peer(#[expect(dead_code, reason = "held for its drop")] Process),
+    Elsewhere,
 }
 
 impl Server {
@@ -93,8 +94,8 @@ pub(crate) struct Servers(Vec<Server>);
 
 impl Servers {
     /// Starts the peer, once for plain HTTP and once for TLS, and Berth, which serves both from one process. With
-    /// `only`, just those of that name.
-    pub(crate) fn start(scratch: &Path, only: Option<&str>) -> Result<Self> {
+    /// `only`, just those of that name; `external` describes a running server to take in Berth's place.
+    pub(crate) fn start(scratch: &Path, only: Option<&str>, external: Option<&str>) -> Result<Self> {
         let wanted = |name| only.is_none_or(|only| only == name);
         let mut servers = Vec::new();
         if wanted(DOCKER_REGISTRY) {
@@ -102,7 +103,10 @@ impl Servers {
             servers.push(peer(&scratch.join("peer-tls"), Over::Tls)?);
         }
         if wanted(BERTH) {
-            servers.push(berth(scratch)?);
+            servers.push(match external {
+                Some(external) => elsewhere(external)?,
+                None => berth(scratch)?,
+            });
         }
         if servers.is_empty() {
             bail!(
@@ -147,7 +151,11 @@ impl Servers {
                 "{DOCKER_REGISTRY}: {version}, filesystem, no authentication"
             ));
         }
-        if self.0.iter().any(|server| server.name == BERTH) {
+        if self
+            .0
+            .iter()
+            .any(|server| matches!(server.running, Running::Berth(_)))
+        {
             let version = first_line(Command::new(berth_testkit::berth::binary()).arg("--version"));
             let version = version.unwrap_or_default();
             lines.push(format!(
@@ -175,7 +183,24 @@ fn berth(scratch: &Path) -> Result<Server> {
         secure: Some(berth.registry.clone()),
         pid: berth.process().id(),
         root: berth.volume(),
-        _running: Running::Berth(Box::new(berth)),
+        running: Running::Berth(Box::new(berth)),
+    })
+}
+
+/// A server that somebody else has started.
+fn elsewhere(description: &str) -> Result<Server> {
+    let [address, pid, root] = description.split(',').collect::<Vec<_>>()[..] else {
+        bail!("{description:?} is not an address, a process id and a directory");
+    };
+    Ok(Server {
+        name: BERTH,
+        tls: tls(&[])?,
+        authorization: None,
+        plain: Some(address.to_owned()),
+        secure: None,
+        pid: pid.parse().with_context(|| format!("{pid:?} is no process id"))?,
+        root: root.into(),
+        running: Running::Elsewhere,
     })
 }
 
@@ -215,7 +240,7 @@ fn peer(scratch: &Path, over: Over) -> Result<Server> {
         secure,
         pid: process.id(),
         root,
-        _running: Running::Peer(process),
+        running: Running::Peer(process),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What clients do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 
@@ -80,11 +81,19 @@ impl Workload {
 /// The workloads with what they need.
 pub(crate) struct Workloads {
     large: u64,
+    /// Tells the content of this run from that of others on the same storage.
+    seed: u64,
 }
 
 impl Workloads {
     pub(crate) fn new(large: u64) -> Self {
-        Self { large }
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            large,
+            seed: now.as_secs().wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        }
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = Workload> + use<> {
@@ -116,7 +125,7 @@ impl Workloads {
             | (clients as u64) << 8
             | (workload as u64) << 1
             | u64::from(over == Over::Tls);
-        let source = Source::new(seed + 1);
+        let source = Source::new(self.seed ^ seed);
         let repository = format!(
             "{PROJECT}/w{}-{}-{clients}-{}",
             workload as u8,
