@@ -14,20 +14,46 @@ use crate::{
     status::Status,
 };
 
+/// Combinations of verb, group, resource and name that one check looks at; a rule of more is not held unless another
+/// rule covers it whole. Roles that people write have some hundreds.
+const COMBINATIONS_LIMIT: usize = 100_000;
+
+/// Rules that a refusal names.
+const SHOWN_LIMIT: usize = 100;
+/// Bytes of one rule that a refusal shows.
+const SHOWN_BYTES: usize = 1000;
+
 /// What of `wanted` the rules `held` do not allow, one rule for each group, resource and name, sorted as they are shown.
 #[must_use]
 pub fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
     let mut left: BTreeMap<Rule, Vec<String>> = BTreeMap::new();
-    for mut single in wanted.iter().flat_map(Rule::split) {
-        if !held.iter().any(|rule| rule.covers(&single)) {
-            let verbs = std::mem::take(&mut single.verbs);
-            let known = left.entry(single).or_default();
-            known.extend(
-                verbs
-                    .into_iter()
-                    .filter(|verb| !known.contains(verb))
-                    .collect::<Vec<_>>(),
+    let mut budget = COMBINATIONS_LIMIT;
+    for rule in wanted
+        .iter()
+        .filter(|rule| !held.iter().any(|held| held.covers(rule)))
+    {
+        let Some(rest) = budget.checked_sub(rule.combinations()) else {
+            left.insert(
+                Rule {
+                    verbs: Vec::new(),
+                    ..rule.clone()
+                },
+                rule.verbs.clone(),
             );
+            continue;
+        };
+        budget = rest;
+        for mut single in rule.split() {
+            if !held.iter().any(|rule| rule.covers(&single)) {
+                let verbs = std::mem::take(&mut single.verbs);
+                let known = left.entry(single).or_default();
+                known.extend(
+                    verbs
+                        .into_iter()
+                        .filter(|verb| !known.contains(verb))
+                        .collect::<Vec<_>>(),
+                );
+            }
         }
     }
     let rules = left.into_iter().map(|(rule, verbs)| Rule { verbs, ..rule });
@@ -136,7 +162,11 @@ impl Escalation {
         if left.is_empty() {
             return Ok(());
         }
-        let rules: Vec<String> = left.iter().map(ToString::to_string).collect();
+        let shown = left.iter().take(SHOWN_LIMIT).map(|rule| cut(rule.to_string()));
+        let mut rules: Vec<String> = shown.collect();
+        if left.len() > SHOWN_LIMIT {
+            rules.push(format!("and {} more", left.len() - SHOWN_LIMIT));
+        }
         let groups = quoted(&user.groups);
         let mut message = format!(
             "user {:?} (groups={groups}) is attempting to grant RBAC permissions not currently held:\n{}",
@@ -149,6 +179,14 @@ impl Escalation {
         }
         Err(message)
     }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > SHOWN_BYTES {
+        text.truncate(text.floor_char_boundary(SHOWN_BYTES));
+        text.push('…');
+    }
+    text
 }
 
 fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], urls: &[&str]) -> Rule {

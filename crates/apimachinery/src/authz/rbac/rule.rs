@@ -131,6 +131,15 @@ impl Rule {
                 .all(|wanted| self.non_resource_urls.iter().any(|url| url_matches(url, wanted)))
     }
 
+    /// How many rules [`Self::split`] makes.
+    pub(super) fn combinations(&self) -> usize {
+        let resources = self.api_groups.len().saturating_mul(self.resources.len());
+        let resources = resources.saturating_mul(self.resource_names.len().max(1));
+        self.verbs
+            .len()
+            .saturating_mul(resources.saturating_add(self.non_resource_urls.len()))
+    }
+
     /// The rule as rules of one verb, one group, one resource and one name each.
     pub(super) fn split(&self) -> impl Iterator<Item = Rule> + '_ {
         let names: Vec<Option<&String>> = if self.resource_names.is_empty() {

@@ -468,6 +468,27 @@ fn what_is_not_held_is_found() {
     }
 }
 
+#[test]
+fn huge_rules_are_checked_quickly() {
+    let many: Vec<String> = (0..1000).map(|index| index.to_string()).collect();
+    let rule = Rule {
+        verbs: many.clone(),
+        api_groups: many.clone(),
+        resources: many.clone(),
+        resource_names: many.clone(),
+        non_resource_urls: many,
+    };
+    let started = Instant::now();
+    assert_eq!(
+        uncovered(&[], std::slice::from_ref(&rule)),
+        std::slice::from_ref(&rule)
+    );
+    let all =
+        rules(&json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "nonResourceURLs": ["*"]}]));
+    assert!(uncovered(&all, &[rule]).is_empty());
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
 #[tokio::test]
 async fn nobody_grants_what_they_do_not_hold() {
     let view = puller();
