@@ -83,7 +83,7 @@ fn typed(kind: &str, mut object: Value) -> Value {
     object
 }
 
-fn mapping(stream: &str, tag: &str, image: Value) -> Value {
+fn mapping(stream: &str, tag: &str, image: &Value) -> Value {
     let object = json!({"metadata": {"name": stream, "namespace": "tape"}, "image": image, "tag": tag});
     typed("ImageStreamMapping", object)
 }
@@ -160,18 +160,18 @@ pub(super) fn steps() -> Vec<Step> {
     post!(
         "07 mapping on missing stream",
         mappings,
-        mapping("none", "v1", image(1))
+        mapping("none", "v1", &image(1))
     );
-    post!("08 mapping", mappings, mapping("app", "v1", image(1)));
+    post!("08 mapping", mappings, mapping("app", "v1", &image(1)));
     get!("09 stream after", "{app}");
     get!("10 istag", "{tags}/app:v1");
     get!("11 image", "{IMG}/images/{}", id(1));
     get!("12 isimage", "{p}/imagestreamimages/app@{}", id(1));
     get!("13 isimage short", "{p}/imagestreamimages/app@{}", &id(1)[..20]);
-    post!("14 same mapping again", mappings, mapping("app", "v1", image(1)));
-    post!("15 second image", mappings, mapping("app", "v1", image(2)));
+    post!("14 same mapping again", mappings, mapping("app", "v1", &image(1)));
+    post!("15 second image", mappings, mapping("app", "v1", &image(2)));
     get!("16 history", "{app}");
-    post!("17 back to first", mappings, mapping("app", "v1", image(1)));
+    post!("17 back to first", mappings, mapping("app", "v1", &image(1)));
     get!("18 history", "{app}");
     get!("19 layers", "{app}/layers");
     get!("20 secrets", "{app}/secrets");
@@ -286,7 +286,7 @@ pub(super) fn steps() -> Vec<Step> {
     delete!("89 delete image", "{images}/{}", id(9));
     let mut planted = image(3);
     planted["metadata"] = json!({"name": digest("something else")});
-    post!("90 planted image", mappings, mapping("app", "planted", planted));
+    post!("90 planted image", mappings, mapping("app", "planted", &planted));
     let from = json!({"kind": "DockerImage", "name": "quay.example/a/b:c"});
     post!(
         "91 tag of other kind",
