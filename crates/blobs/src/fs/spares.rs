@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat},
+    fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat},
     io::Errno,
 };
 
@@ -70,12 +70,18 @@ impl Spares {
         if self.lock().files.len() >= SPARES_MAX {
             return false;
         }
-        let fits = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        // A writer may still be at work on an upload that was given up, and must not write into what the file becomes. It
+        // holds the lock until its last write has ended; one that comes later finds that the name it opened is gone.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let Ok(file) = rustix::fs::openat(directory, name, flags, FILE_MODE) else {
+            return false;
+        };
+        let fits = rustix::fs::fstat(&file).is_ok_and(|stat| {
             FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
                 && stat.st_nlink == 1
                 && stat.st_size <= FILE_MAX_BYTES
                 && Look::of(&stat) == look
-        });
+        }) && rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
         let spare = root.temporary_name();
         if !fits || rustix::fs::renameat(directory, name, root.fd(), spare.as_str()).is_err() {
             return false;
@@ -315,6 +321,29 @@ mod tests {
         assert_eq!(private(root), 0);
         assert!(!root.join("up/1").exists());
         assert_eq!(fs::read(root.join("elsewhere")).unwrap(), b"x");
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_writer_is_not_used_again() {
+        let Some((driver, directory)) = driver() else {
+            return;
+        };
+        let root = directory.path();
+        let mut writer = driver.append(&path("/up/1/data"), 0).await.unwrap();
+        writer
+            .write(Bytes::from_static(b"from the upload"))
+            .await
+            .unwrap();
+        let upload = inode(root, "up/1/data");
+        driver
+            .commit(vec![discard("/up/1"), stash("/links/x/link", "the link")])
+            .await
+            .unwrap();
+        assert_ne!(inode(root, "links/x/link"), upload);
+        writer.write(Bytes::from_static(b", and late")).await.unwrap();
+        writer.release(Vec::new()).await.unwrap();
+        assert_eq!(fs::read(root.join("links/x/link")).unwrap(), b"the link");
+        assert_eq!(private(root), 0);
     }
 
     #[tokio::test]
