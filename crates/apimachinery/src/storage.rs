@@ -3,6 +3,7 @@ mod continue_token;
 mod filter;
 mod list;
 mod subscription;
+mod turns;
 mod watch;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use self::list::PAGE_LIMIT;
 pub use self::subscription::{Notice, Subscription};
+use self::turns::{Turn, Turns};
 pub use self::watch::BOOKMARK_INTERVAL;
 use crate::cache::{Cache, Observer};
 use crate::database::Database;
@@ -37,6 +39,7 @@ struct Inner {
     resource: Resource,
     cache: Arc<Cache>,
     strategy: Arc<dyn Strategy>,
+    turns: Turns,
 }
 
 /// Why a write did not happen.
@@ -79,6 +82,7 @@ impl Storage {
             resource,
             cache,
             strategy,
+            turns: Turns::default(),
         }))
     }
 
@@ -183,6 +187,7 @@ impl Storage {
         name: &str,
         mut change: impl FnMut(&Object) -> Result<Option<Object>, Status> + Send,
     ) -> Result<Arc<Entry>, Status> {
+        let _turn = self.turn(namespace, name).await;
         for _ in 0..ATTEMPTS {
             let entry = self.require(namespace, name)?;
             let stored = entry.stored();
@@ -228,6 +233,11 @@ impl Storage {
 
     pub(crate) fn not_found(&self, name: &str) -> Status {
         Status::not_found(&self.resource().group_resource(), name)
+    }
+
+    /// Waits for the updates of an object that came before, so that they do not race.
+    pub(crate) async fn turn(&self, namespace: &str, name: &str) -> Turn {
+        self.0.turns.wait(format!("{namespace}/{name}")).await
     }
 
     /// Checks preconditions against an object.

@@ -18,6 +18,7 @@ impl StoredRest {
         transform: Transform<'_>,
     ) -> Result<Updated, Status> {
         let namespace = self.namespace(cx)?;
+        let _turn = self.storage.turn(namespace, name).await;
         for _ in 0..ATTEMPTS {
             let Some(entry) = self.storage.get(namespace, name) else {
                 return self.create_on_update(cx, name, transform).await;

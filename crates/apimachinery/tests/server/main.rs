@@ -3,6 +3,7 @@
 
 mod access;
 mod discovery;
+mod histories;
 mod kubectl;
 mod lists;
 mod support;
