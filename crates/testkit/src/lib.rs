@@ -3,6 +3,7 @@
 //! Everything here blocks: tests drive processes, and waiting is [`eventually`] with a limit, never a bare sleep.
 pub mod berth;
 pub mod clients;
+pub mod conformance;
 pub mod image;
 pub mod process;
 pub mod registry_peer;
