@@ -32,7 +32,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{field, limits::Limits};
 
 /// Pushes into one stream wait for each other here instead of losing races against each other; streams share these locks.
-const LOCKS: usize = 64;
+const LOCKS: usize = 512;
 
 /// Where repositories are reached.
 #[derive(Clone, Debug, Default)]
