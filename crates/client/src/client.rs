@@ -44,7 +44,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Configuration`] if the TLS or authentication settings of `config` cannot be used.
-    pub fn from_config(config: Config) -> Result<Self> {
+    pub fn from_config(mut config: Config) -> Result<Self> {
+        // Whoever asks decides about repetition, and a client of the registry waits meanwhile.
+        config.default_retry = false;
         let configuration = |error: kube::Error| Error::Configuration(Box::new(error));
         let mut bare = config.clone();
         bare.auth_info = AuthInfo::default();

@@ -15,14 +15,14 @@ use crate::{
     refuse::{Unavailable, unavailable},
 };
 
-/// How long a decision is remembered, either way: long enough for the requests of one pull, short enough that a role
-/// binding works almost at once.
+/// How long a right is remembered: long enough for the requests of one pull.
 const ALLOWED_FOR: Duration = Duration::from_secs(10);
-/// Denials are forgotten sooner: whoever was just granted a right tries again at once.
-const DENIED_FOR: Duration = Duration::from_secs(2);
+/// A denial is not remembered at all, only shared by those who ask at the same time: whoever was just granted a right tries
+/// again at once, and then it works.
+const DENIED_FOR: Duration = Duration::ZERO;
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(1);
 /// Decisions that are remembered.
-const CAPACITY: usize = 64 * 1024;
+const CAPACITY: usize = 16 * 1024;
 
 /// Whom Kubernetes sees in a request without credentials.
 const ANONYMOUS_USER: &str = "system:anonymous";

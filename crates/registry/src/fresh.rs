@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use quick_cache::{
-    Equivalent,
-    sync::{Cache, EntryAction, EntryResult},
-};
+use quick_cache::{Equivalent, sync::Cache};
 use tokio::time::Instant;
 
 /// Values by key, each good for a time that its loader decides. Concurrent loads of one key are one load.
@@ -61,31 +58,25 @@ where
         if let Some(value) = self.get(key) {
             return value;
         }
-        let entry = self.cache.entry_async(key, |_key, timed| {
-            if timed.until > Instant::now() {
-                EntryAction::Retain(timed.value.clone())
-            } else {
-                EntryAction::ReplaceWithGuard
-            }
-        });
-        match entry.await {
-            EntryResult::Retained(value) => {
+        self.cache.remove_if(key, |timed| timed.until <= Instant::now());
+        match self.cache.get_value_or_guard_async(key).await {
+            // Somebody else's load that ended meanwhile: good enough even if its value is not to be kept at all.
+            Ok(timed) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                value
+                timed.value
             }
-            EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => {
+            Err(guard) => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
                 let started = Instant::now();
                 let (value, good_for) = load.await;
+                let until = started + good_for;
                 // An error means that the entry was evicted while it was loaded: nothing is lost.
                 let _evicted = guard.insert(Timed {
                     value: value.clone(),
-                    until: started + good_for,
+                    until,
                 });
                 value
             }
-            // Neither happens: the callback never removes, and waiting has no limit. Loading is right in any case.
-            EntryResult::Removed(..) | EntryResult::Timeout => load.await.0,
         }
     }
 
@@ -172,6 +163,30 @@ mod tests {
         let never = fresh.get_or_load(&1, std::future::pending());
         assert!(tokio::time::timeout(TTL, never).await.is_err());
         assert_eq!(fresh.get_or_load(&1, async { (3, TTL) }).await, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_is_not_kept_is_shared_by_those_who_wait() {
+        let fresh = Fresh::<u8, u8>::new(16);
+        let loads = AtomicU64::new(0);
+        let ask = || {
+            fresh.get_or_load(&1, async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                loads.fetch_add(1, Ordering::Relaxed);
+                (7, Duration::ZERO)
+            })
+        };
+        let before = Instant::now();
+        assert_eq!(
+            futures_util::future::join_all((0..50).map(|_| ask())).await,
+            vec![7; 50]
+        );
+        assert_eq!(
+            (loads.load(Ordering::Relaxed), before.elapsed().as_secs()),
+            (1, 1)
+        );
+        assert_eq!(ask().await, 7);
+        assert_eq!(loads.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

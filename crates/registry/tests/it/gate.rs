@@ -191,12 +191,11 @@ async fn the_cluster_is_asked_once_in_ten_seconds() {
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(registry.get(alice, TAGS).await.status, StatusCode::OK);
     assert_eq!(reviews(&api), [WHOAMI, CAN_I]);
-    // A right that is taken away is gone ten seconds later at most; one that is given works within two.
+    // A right that is taken away is gone ten seconds later at most; one that is given works at once.
     api.state().grants.remove("alice get imagestreams/layers demo/*");
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(registry.get(alice, TAGS).await.status, StatusCode::FORBIDDEN);
     api.grant("alice get imagestreams/layers demo/*");
-    tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(registry.get(alice, TAGS).await.status, StatusCode::OK);
 }
 
@@ -303,14 +302,8 @@ async fn a_mount_never_reveals_what_may_not_be_pulled() {
     ] {
         if let Some(grant) = grant {
             api.grant(grant);
-            // A fresh identity has no remembered denials.
-            api.user("c2", "carol");
         }
-        let who = if grant.is_some() {
-            As::Basic("c2")
-        } else {
-            As::Basic("c")
-        };
+        let who = As::Basic("c");
         let path = format!("/v2/mine/copy/blobs/uploads/?mount={digest}{from}");
         let answer = registry.send(who, Method::POST, &path, &[], b"").await;
         assert_eq!(answer.status, want, "{from} {grant:?}");
