@@ -17,13 +17,14 @@ use crate::controllers::{Parts, RunningFeed};
 use crate::kinds::Kinds;
 use crate::tokens::Tokens;
 use crate::{
-    Config, Controllers, Error, authentication, authorization, bootstrap, core, image, project, rbac, tokens,
-    user,
+    Config, Controllers, Error, authentication, authorization, bootstrap, core, extensions, image, project,
+    rbac, tokens, user,
 };
 
 /// The definitions of all kinds, a file for each API group.
 const SCHEMAS: &[&str] = &[
     include_str!("../schemas/core.yaml"),
+    include_str!("../schemas/apiextensions.k8s.io.yaml"),
     include_str!("../schemas/authentication.k8s.io.yaml"),
     include_str!("../schemas/authorization.k8s.io.yaml"),
     include_str!("../schemas/image.openshift.io.yaml"),
@@ -71,6 +72,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
     authentication::register(&mut kinds, Arc::new(bearer.clone()));
     authorization::register(&mut kinds, &access.authorizer, &access.rbac);
     user::register(&mut kinds);
+    extensions::register(&mut kinds);
     let parts = project::Parts {
         namespaces: core.namespaces.clone(),
         namespace_rest: Arc::clone(&core.namespace_rest),

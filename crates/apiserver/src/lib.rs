@@ -16,6 +16,7 @@ mod controllers;
 mod core;
 mod defaults;
 mod events;
+mod extensions;
 mod image;
 mod kinds;
 mod project;

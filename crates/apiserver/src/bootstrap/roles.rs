@@ -294,6 +294,8 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
         "",
         &[
             on(&["get"], USER, &["users"]).named(&["~"]),
+            // kubectl asks for these before it creates a review.
+            on(READ, &["apiextensions.k8s.io"], &["customresourcedefinitions"]),
             on(&["list"], PROJECT, &["projectrequests"]),
             on(READ, RBAC, &["clusterroles"]),
             on(&["list", "watch"], PROJECT, &["projects"]),

@@ -363,3 +363,27 @@ fn mistakes_are_told_before_they_are_stored() {
         );
     }
 }
+
+#[test]
+fn kinds_that_do_not_exist_and_kinds_that_are_only_created() {
+    let cluster = Cluster::start();
+    for (name, kubectl) in both(&cluster) {
+        let said = kubectl.0.with_file(
+            "apiVersion: example.com/v1\nkind: Wish\nmetadata: {name: a}\n",
+            &["create", "-f", "{}"],
+        );
+        assert!(
+            said.stderr
+                .contains("no matches for kind \"Wish\" in version \"example.com/v1\""),
+            "{name}: {}",
+            said.stderr
+        );
+        let review = "apiVersion: authorization.k8s.io/v1\nkind: SelfSubjectAccessReview\nspec: {resourceAttributes: {verb: get, \
+                      resource: configmaps, namespace: default}}\n";
+        let allowed = kubectl.with(review, "create -o jsonpath={.status.allowed} -f {}");
+        assert_eq!(allowed, "true", "{name}");
+        let allowed = kubectl.with(review, "create --as ann -o jsonpath={.status.allowed} -f {}");
+        assert_eq!(allowed, "false", "{name}");
+        assert_eq!(kubectl.ok("get crds -o name"), "", "{name}");
+    }
+}
