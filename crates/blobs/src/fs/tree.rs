@@ -7,8 +7,9 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags},
+    fs::{AtFlags, Dir, DirEntry, FileType, FlockOperation, Mode, OFlags},
     io::Errno,
+    path::Arg,
 };
 
 use super::root::{PRIVATE, Root};
@@ -98,9 +99,8 @@ pub(super) enum Remains {
 /// Deletes everything at and below `path`; whether there was anything. Links are deleted, not followed.
 pub(super) fn delete(root: &Root, path: &BlobPath, remains: Remains) -> Result<bool> {
     let failed = |errno| Error::system("delete", path, errno);
-    match rustix::fs::openat(root.fd(), path.relative(), OPEN, Mode::empty()) {
-        Ok(directory) => {
-            let mut directory = Dir::new(directory).map_err(failed)?;
+    match open_to_empty(root.fd(), path.relative()) {
+        Ok(mut directory) => {
             for _ in 0..PASSES {
                 let kept = (remains == Remains::Keep).then_some(root);
                 empty(&mut directory, kept, 0).map_err(failed)?;
@@ -131,6 +131,25 @@ pub(super) fn delete(root: &Root, path: &BlobPath, remains: Remains) -> Result<b
         }
         Err(errno) => Err(failed(errno)),
     }
+}
+
+/// Opens a directory whose content shall be deleted, and locks it against everybody else who deletes here.
+///
+/// What is emptied may become a directory of something else, see [`Spares`](super::spares::Spares). Whoever opened it before and
+/// empties it after that would delete what is in it then. So it is locked until it has gone or has become a spare, and whoever
+/// gets the lock later finds that the name stands for it no more, which is as if it had not been there.
+fn open_to_empty(above: BorrowedFd<'_>, name: impl Arg + Copy) -> rustix::io::Result<Dir> {
+    let directory = rustix::fs::openat(above, name, OPEN, Mode::empty())?;
+    // A filesystem without locks is none that spares are kept on.
+    while rustix::fs::flock(&directory, FlockOperation::LockExclusive) == Err(Errno::INTR) {}
+    let (held, named) = (
+        rustix::fs::fstat(&directory)?,
+        rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW)?,
+    );
+    if (held.st_dev, held.st_ino) != (named.st_dev, named.st_ino) {
+        return Err(Errno::NOENT);
+    }
+    Dir::new(directory)
 }
 
 /// Deepest directory that is entered: more than any path has components.
@@ -185,14 +204,47 @@ fn is_directory(directory: BorrowedFd<'_>, name: &CStr) -> bool {
 
 /// Whether the directory is gone now.
 fn remove_directory(above: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<bool> {
-    match rustix::fs::openat(above, name, OPEN, Mode::empty()) {
-        Ok(directory) => empty(&mut Dir::new(directory)?, None, depth + 1)?,
+    // The lock is held until the name is gone.
+    let mut directory = match open_to_empty(above, name) {
+        Ok(directory) => directory,
         Err(Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno),
-    }
+    };
+    empty(&mut directory, None, depth + 1)?;
     match rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR) {
         Ok(()) => Ok(true),
         Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn what_a_directory_became_is_not_deleted_with_it() {
+        for (victim, discarded) in [("up/1", "/up/1"), ("up/1", "/up")] {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::open(directory.path(), Duration::from_secs(60)).unwrap();
+            let (from, to) = (directory.path().join(victim), directory.path().join("blob"));
+            fs::create_dir_all(&from).unwrap();
+            fs::write(from.join("started"), "x").unwrap();
+            // The other one has opened the directory, and it is our turn.
+            let ours = open_to_empty(root.fd(), victim).unwrap();
+            thread::scope(|scope| {
+                let other = scope.spawn(|| delete(&root, &discarded.parse().unwrap(), Remains::Delete));
+                thread::sleep(Duration::from_millis(100));
+                fs::remove_file(from.join("started")).unwrap();
+                fs::rename(&from, &to).unwrap();
+                fs::write(to.join("data"), "acknowledged").unwrap();
+                drop(ours);
+                other.join().unwrap().unwrap();
+            });
+            assert_eq!(fs::read(to.join("data")).unwrap(), b"acknowledged", "{discarded}");
+            assert!(!from.exists(), "{discarded}");
+        }
     }
 }
