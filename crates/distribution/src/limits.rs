@@ -84,6 +84,3 @@ pub const UPLOAD_AGE: Duration = Duration::from_secs(168 * 3600);
 
 /// Time between two purges.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-
-/// Most bytes of an unwanted request body that are read so that the connection survives a refusal.
-pub const DRAIN_LIMIT: u64 = 64 * 1024;
