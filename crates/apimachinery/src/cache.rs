@@ -1,7 +1,7 @@
 //! The image of one resource in memory: its objects and its latest history.
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -55,11 +55,24 @@ impl Change {
 /// Is told of every change before those who wait for its revision go on.
 pub type Observer = Arc<dyn Fn(&Change) + Send + Sync>;
 
-/// An object in memory: with whatever was made of it, or only as bytes.
+/// Objects of a resource that are kept parsed once somebody asked; a parsed object takes several times its text.
+pub const PARSED_OBJECTS: usize = 512;
+
+/// Bytes of text of an object that is kept parsed.
+pub const PARSED_BYTES: usize = 8 << 10;
+
+/// An object in memory.
 #[derive(Clone)]
 pub(crate) enum Slot {
+    /// With whatever was made of it.
     Entry(Arc<Entry>),
-    Bytes(Bytes, u64),
+    /// As text alone.
+    Text {
+        stored: Bytes,
+        revision: u64,
+        /// What clients get, once it was made; none where it is made in no time.
+        json: Option<Arc<OnceLock<Bytes>>>,
+    },
 }
 
 pub(crate) struct Cache {
@@ -112,19 +125,40 @@ impl Cache {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An entry for what the store holds.
+    /// An entry for what the store holds, apart from what memory holds.
     pub(crate) fn entry(&self, stored: &Bytes, revision: u64) -> Arc<Entry> {
-        Arc::new(if self.keep_parsed && self.decorator.is_none() {
-            Entry::from_store(stored, revision)
-        } else {
-            Entry::on_demand(stored, revision, self.decorator.clone())
-        })
+        Arc::new(Entry::on_demand(stored, revision, self.decorator.clone(), None))
+    }
+
+    /// A place in memory, beside `others`, for what the store holds.
+    fn slot(&self, stored: &Bytes, revision: u64, others: usize) -> Slot {
+        if !self.keep_parsed || others >= PARSED_OBJECTS || stored.len() > PARSED_BYTES {
+            let json = self.decorator.is_some().then(Arc::default);
+            return Slot::Text {
+                stored: stored.clone(),
+                revision,
+                json,
+            };
+        }
+        Slot::Entry(Arc::new(match &self.decorator {
+            None => Entry::from_store(stored, revision),
+            decorator => Entry::on_demand(stored, revision, decorator.clone(), None),
+        }))
     }
 
     pub(crate) fn slot_entry(&self, slot: &Slot) -> Arc<Entry> {
         match slot {
             Slot::Entry(entry) => Arc::clone(entry),
-            Slot::Bytes(stored, revision) => self.entry(stored, *revision),
+            Slot::Text {
+                stored,
+                revision,
+                json,
+            } => Arc::new(Entry::on_demand(
+                stored,
+                *revision,
+                self.decorator.clone(),
+                json.clone(),
+            )),
         }
     }
 
@@ -206,12 +240,8 @@ impl Cache {
             };
             let entry = match value {
                 Some(stored) => {
-                    let entry = self.entry(stored, revision);
-                    let slot = if self.keep_parsed {
-                        Slot::Entry(Arc::clone(&entry))
-                    } else {
-                        Slot::Bytes(stored.clone(), revision)
-                    };
+                    let slot = self.slot(stored, revision, state.items.len());
+                    let entry = self.slot_entry(&slot);
                     state.items.insert(Arc::clone(&key), slot);
                     Some(entry)
                 }
@@ -244,17 +274,14 @@ impl Cache {
             let mut state = self.write();
             let mut before = std::mem::take(&mut state.items);
             for (key, stored, revision) in fresh {
-                let old = before.remove(key.as_str()).map(|slot| self.slot_entry(&slot));
-                let entry = match &old {
-                    Some(old) if old.revision() == revision => Arc::clone(old),
-                    _ => self.entry(&stored, revision),
-                };
                 let key: Arc<str> = key.into();
-                let slot = if self.keep_parsed {
-                    Slot::Entry(Arc::clone(&entry))
-                } else {
-                    Slot::Bytes(stored, revision)
+                let held = before.remove(&key);
+                let old = held.as_ref().map(|slot| self.slot_entry(slot));
+                let slot = match held {
+                    Some(held) if old.as_ref().is_some_and(|old| old.revision() == revision) => held,
+                    _ => self.slot(&stored, revision, state.items.len()),
                 };
+                let entry = self.slot_entry(&slot);
                 state.items.insert(Arc::clone(&key), slot);
                 if !observers.is_empty() && old.as_ref().is_none_or(|old| old.revision() != revision) {
                     changes.push(Change {

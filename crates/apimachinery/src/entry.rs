@@ -23,6 +23,8 @@ pub struct Entry {
 struct Source {
     stored: Bytes,
     decorator: Option<Arc<dyn Strategy>>,
+    /// The JSON, once made, if memory keeps it for other entries of the same object.
+    json: Option<Arc<OnceLock<Bytes>>>,
 }
 
 impl Source {
@@ -71,11 +73,18 @@ impl Entry {
         }
     }
 
-    /// The same, but nothing is made before somebody asks: the bytes are shared with whoever else holds them.
-    pub(crate) fn on_demand(stored: &Bytes, revision: u64, decorator: Option<Arc<dyn Strategy>>) -> Self {
+    /// The same, but nothing is made before somebody asks: the bytes are shared with whoever else holds them, and so is
+    /// `json`.
+    pub(crate) fn on_demand(
+        stored: &Bytes,
+        revision: u64,
+        decorator: Option<Arc<dyn Strategy>>,
+        json: Option<Arc<OnceLock<Bytes>>>,
+    ) -> Self {
         let source = Source {
             stored: stored.clone(),
             decorator,
+            json,
         };
         Self {
             source: Some(source),
@@ -86,14 +95,18 @@ impl Entry {
     /// The same object with another resource version, as the event of its deletion shows it.
     pub(crate) fn at_revision(&self, revision: u64) -> Self {
         match &self.source {
-            Some(source) => Self::on_demand(&source.stored, revision, source.decorator.clone()),
+            Some(source) => Self::on_demand(&source.stored, revision, source.decorator.clone(), None),
             None => Self::from_store(self.json(), revision),
         }
     }
 
     /// Keeps an object that was just serialized to this entry, so that nobody has to parse it again.
     pub(crate) fn keep(&self, mut object: Object) {
-        if self.source.is_none() && self.object.get().is_none() {
+        let decorated = self
+            .source
+            .as_ref()
+            .is_some_and(|source| source.decorator.is_some());
+        if !decorated && self.object.get().is_none() {
             object.set_resource_version(&self.revision.to_string());
             // A racing reader may have parsed it meanwhile: then both are equal.
             drop(self.object.set(object));
@@ -121,12 +134,19 @@ impl Entry {
     /// The object as JSON.
     #[must_use]
     pub fn json(&self) -> &Bytes {
-        self.json.get_or_init(|| match (&self.source, self.object.get()) {
+        let shared = self.source.as_ref().and_then(|source| source.json.as_ref());
+        shared
+            .map_or(&self.json, |json| json)
+            .get_or_init(|| self.make_json())
+    }
+
+    fn make_json(&self) -> Bytes {
+        match (&self.source, self.object.get()) {
             (Some(source), _) if source.decorator.is_none() => with_revision(&source.stored, self.revision),
             // The parsed object takes several times the memory of its text: it is not kept for the text alone.
             (Some(source), None) => to_json(&source.decorated(self.revision)),
             _ => to_json(self.object()),
-        })
+        }
     }
 
     /// The JSON from `"metadata"` on, without the leading brace, kind and API version, as items of lists are printed;
@@ -334,7 +354,7 @@ mod tests {
         assert_eq!(entry.object().resource_version(), "3");
         assert_eq!(entry.at_revision(9).object().resource_version(), "9");
         let stored = Bytes::from_static(br#"{"kind":"A","apiVersion":"g/v1","metadata":{"name":"x"}}"#);
-        let lazy = Entry::on_demand(&stored, 3, None);
+        let lazy = Entry::on_demand(&stored, 3, None, None);
         assert_eq!(lazy.json(), entry.json());
         assert_eq!(lazy.object(), entry.object());
         assert_eq!(lazy.at_revision(9).object().resource_version(), "9");

@@ -239,13 +239,29 @@ async fn memory_is_rebuilt_from_the_store() {
 
 #[tokio::test]
 async fn long_lists_are_whole() {
+    use berth_apimachinery::cache::PARSED_OBJECTS;
     let toy = Toy::new().await;
-    for index in 0..150 {
+    let count = PARSED_OBJECTS + 50;
+    for index in 0..count {
         toy.widget(&format!("w{index:03}"), "red").await;
     }
     let list = toy.get(WIDGETS).await.1;
-    assert_eq!(names(&list).len(), 150);
-    assert_eq!(list["items"][149]["status"]["shout"], "W149");
+    assert_eq!(names(&list).len(), count);
+    assert_eq!(
+        list["items"][count - 1]["status"]["shout"],
+        format!("W{}", count - 1)
+    );
     let (_, _, text) = toy.get_accepting(WIDGETS, "application/yaml").await;
-    assert_eq!(text.matches("shout:").count(), 150);
+    assert_eq!(text.matches("shout:").count(), count);
+    // What is only text in memory is made into JSON once.
+    let last = toy.storage.get("default", &format!("w{}", count - 1)).unwrap();
+    assert_eq!(
+        last.json().as_ptr(),
+        toy.storage
+            .get("default", last.object().name())
+            .unwrap()
+            .json()
+            .as_ptr()
+    );
+    assert_eq!(last.stored().get("status"), None);
 }
