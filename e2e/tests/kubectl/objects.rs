@@ -1,13 +1,10 @@
-//! What people type with an unmodified `kubectl`: the newest of this machine, and Debian's 1.20.
+//! Objects are created, shown, changed, watched and deleted.
 use std::process::Stdio;
 
-use berth_testkit::{
-    Berth,
-    clients::{Kubectl, old_kubectl},
-    eventually,
-    process::Process,
-};
+use berth_testkit::{Berth, eventually, process::Process};
 use serde_json::Value;
+
+use crate::with_both;
 
 const OBJECTS: &str = "
 apiVersion: v1
@@ -32,27 +29,6 @@ metadata: {name: app, labels: {app: demo}}
 spec:
   lookupPolicy: {local: true}
 ";
-
-/// Runs `test` against one server with each of the two clients, in a project of its own.
-fn with_both(test: fn(&Kubectl, &str)) {
-    let berth = Berth::start();
-    let new = berth.kubectl();
-    let mut clients = vec![("new", new.clone())];
-    if old_kubectl().is_file() {
-        clients.push(("old", new.old()));
-    } else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "Debian's kubectl is missing; run scripts/test-peers.sh"
-        );
-        eprintln!("SKIPPED: Debian's kubectl is missing; run scripts/test-peers.sh");
-    }
-    for (name, kubectl) in clients {
-        let namespace = format!("demo-{name}");
-        let _ = kubectl.run(&["create", "namespace", &namespace]).ok();
-        test(&kubectl, &namespace);
-    }
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -418,7 +394,17 @@ fn rights_are_asked_and_tokens_made() {
         let can = |verb: &str, resource: &str| {
             let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
             let subresource = format!("--subresource={subresource}");
-            let said = kubectl.run(&["auth", "can-i", verb, resource, &subresource, "-n", ns, "--as", &account]);
+            let said = kubectl.run(&[
+                "auth",
+                "can-i",
+                verb,
+                resource,
+                &subresource,
+                "-n",
+                ns,
+                "--as",
+                &account,
+            ]);
             said.stdout.trim().starts_with("yes")
         };
         assert!(
@@ -455,7 +441,10 @@ fn rights_are_asked_and_tokens_made() {
     berth.create_project("demo");
     let token = berth.token("demo", "robot");
     assert_eq!(token.split('.').count(), 3, "a JWT: {token}");
-    let who = berth.kubectl().with_token(&token).run(&["auth", "whoami", "-o", "json"]);
+    let who = berth
+        .kubectl()
+        .with_token(&token)
+        .run(&["auth", "whoami", "-o", "json"]);
     if who.success {
         assert!(
             who.stdout.contains("system:serviceaccount:demo:robot"),
