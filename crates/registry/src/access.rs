@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use berth_client::Client;
 use berth_distribution::{Access, Caller, Needs, Refusal};
 use berth_oci::RepositoryName;
-use http::{Method, request::Parts};
+use http::{Method, StatusCode, request::Parts};
 
 use crate::{
     credentials::Credentials,
@@ -133,13 +133,20 @@ impl Gate {
 
     /// A name with exactly two components. Whoever asks for another one must be somebody before learning why not.
     async fn repository<'a>(&self, head: &Parts, name: &'a RepositoryName) -> Result<Object<'a>, Refusal> {
-        match name.pair() {
-            Some((namespace, name)) => Ok(Object { namespace, name }),
-            None => {
-                self.admit(head, &[]).await?;
-                Err(refuse::not_two_parts(name.as_str()))
-            }
+        if let Some((namespace, name)) = name.pair() {
+            return Ok(Object { namespace, name });
         }
+        self.admit(head, &[]).await?;
+        let refusal = refuse::not_two_parts(name.as_str());
+        // Clients begin a push by looking for a blob, and the answer to a HEAD cannot carry a reason. Told that it is not
+        // there, they go on to the upload, whose refusal they show.
+        if head.method == Method::HEAD && head.uri.path().contains("/blobs/") {
+            return Err(Refusal {
+                status: StatusCode::NOT_FOUND,
+                ..refusal
+            });
+        }
+        Err(refusal)
     }
 
     /// A tag may be deleted by whoever may delete the `ImageStreamTag` it is, and by pruners.

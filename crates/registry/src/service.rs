@@ -337,9 +337,38 @@ impl Inner {
         let response = if write {
             signature::add(&self.client, &caller, name, digest, body).await?
         } else {
-            signature::list(&self.client, name, digest).await?
+            match signature::list(&self.client, name, digest).await {
+                // Not every manifest of a repository has an Image: another registry may have stored it.
+                Err(refusal)
+                    if refusal.status == StatusCode::NOT_FOUND && self.holds(head, name, digest).await =>
+                {
+                    signature::none()
+                }
+                listed => listed?,
+            }
         };
         Ok(by(caller, response))
+    }
+
+    /// Whether the repository holds a manifest, for whoever sent `head`: the protocol itself says so.
+    async fn holds(&self, head: &Parts, name: &RepositoryName, digest: &str) -> bool {
+        let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
+        *request.method_mut() = Method::HEAD;
+        let Ok(uri) = format!("/v2/{name}/manifests/{digest}").parse() else {
+            return false;
+        };
+        *request.uri_mut() = uri;
+        if let Some(authorization) = head.headers.get(header::AUTHORIZATION) {
+            request
+                .headers_mut()
+                .insert(header::AUTHORIZATION, authorization.clone());
+        }
+        for kind in berth_oci::Kind::ALL {
+            request
+                .headers_mut()
+                .append(header::ACCEPT, HeaderValue::from_static(kind.media_type()));
+        }
+        self.distribution.call(request).await.status() == StatusCode::OK
     }
 
     /// `DELETE /admin/blobs/<digest>`.

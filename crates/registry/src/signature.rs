@@ -59,13 +59,23 @@ pub(crate) async fn list(
     let signatures = Signatures {
         signatures: image.signatures.into_iter().map(wire).collect(),
     };
-    let body = serde_json::to_vec(&signatures)
-        .map_err(|error| Refusal::of(ErrorCode::Unknown, error.to_string()))?;
+    respond(&signatures)
+}
+
+/// The answer for an image without signatures.
+pub(crate) fn none() -> Response<Body> {
+    respond(&Signatures {
+        signatures: Vec::new(),
+    })
+    .expect("an empty list serializes")
+}
+
+fn respond(signatures: &Signatures) -> Result<Response<Body>, Refusal> {
+    let body =
+        serde_json::to_vec(signatures).map_err(|error| Refusal::of(ErrorCode::Unknown, error.to_string()))?;
     let mut response = Response::new(Body::full(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
     Ok(response)
 }
 

@@ -98,6 +98,23 @@ async fn challenges_follow_the_credentials() {
             "{who:?} {path}"
         );
     }
+    // Where a push begins nothing can be explained, so it is not refused there.
+    let blob = format!("/v2/demo/app/x/blobs/{}", berth_oci::Digest::sha256(b""));
+    let head = registry.send(As::Basic("e"), Method::HEAD, &blob, &[], b"").await;
+    assert_eq!(head.status, StatusCode::NOT_FOUND);
+    let post = registry
+        .send(
+            As::Basic("e"),
+            Method::POST,
+            "/v2/demo/app/x/blobs/uploads/",
+            &[],
+            b"",
+        )
+        .await;
+    assert_eq!(
+        (post.status.as_u16(), post.codes().expect("a body")[0].as_str()),
+        (400, "NAME_INVALID")
+    );
     assert_eq!(
         registry.get(As::Bearer("anonymous"), "/v2/").await.status,
         StatusCode::OK

@@ -414,6 +414,33 @@ async fn signatures_are_kept_with_the_image() {
     );
     assert_eq!(listed["signatures"][0]["content"], "c2ln");
     assert_eq!(listed["signatures"][0]["schemaVersion"], 2);
+    // A manifest that the repository holds without a tag, and without an Image once that was deleted, has no signatures.
+    let untagged = push(
+        &cluster,
+        As::Basic(&builder),
+        "demo/app",
+        &image_digest("two"),
+        "two",
+    )
+    .await
+    .digest();
+    cluster
+        .admin(
+            Method::DELETE,
+            &format!("/apis/image.openshift.io/v1/images/{untagged}"),
+            &Value::Null,
+        )
+        .await;
+    let none = registry
+        .get(
+            As::Basic(&builder),
+            &format!("/extensions/v2/demo/app/signatures/{untagged}"),
+        )
+        .await;
+    assert_eq!(
+        (none.status, none.json()),
+        (StatusCode::OK, json!({"signatures": []}))
+    );
     let missing = format!("/extensions/v2/demo/app/signatures/{}", Digest::sha256(b"none"));
     assert_eq!(registry.get(admin, &missing).await.status, StatusCode::NOT_FOUND);
 }

@@ -7,8 +7,11 @@ use http::{Method, StatusCode};
 
 use crate::support::{Answer, As, HOST, cluster::Cluster, config, image};
 
+/// A cluster role and the project in which it is held; none is everywhere.
+type Role = (&'static str, Option<&'static str>);
+
 /// The accounts of the recording: whose they are, and their roles with the project where they hold them.
-const ACCOUNTS: [(&str, &str, Option<(&str, Option<&str>)>); 5] = [
+const ACCOUNTS: [(&str, &str, Option<Role>); 5] = [
     ("foreign", "people", None),
     ("puller", "people", Some(("system:image-puller", Some("acc")))),
     ("builder", "people", Some(("system:image-builder", Some("acc")))),
