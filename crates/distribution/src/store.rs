@@ -249,13 +249,32 @@ impl Store {
             .and_then(|content| read_link(&content)))
     }
 
-    /// What points a tag kept in storage to a manifest: first the history, then the tag itself.
+    /// What points a tag kept in storage to a manifest, durably: first the history, then the tag itself.
     pub(crate) fn tag_steps(name: &RepositoryName, tag: &Tag, digest: &Digest) -> [Step; 2] {
+        let bytes = Bytes::from(digest.to_string());
         [
-            link_step(layout::tag_index(name, tag, digest), digest),
+            Step::Ensure {
+                path: layout::tag_index(name, tag, digest),
+                bytes: bytes.clone(),
+            },
             Step::Put {
                 path: layout::tag_current(name, tag),
-                bytes: digest.to_string().into(),
+                bytes,
+            },
+        ]
+    }
+
+    /// The same for a tag whose truth is elsewhere. Storage shows it to other registries, which do not sync it either.
+    pub(crate) fn tag_copy_steps(name: &RepositoryName, tag: &Tag, digest: &Digest) -> [Step; 2] {
+        let bytes = Bytes::from(digest.to_string());
+        [
+            Step::Stash {
+                path: layout::tag_index(name, tag, digest),
+                bytes: bytes.clone(),
+            },
+            Step::Stash {
+                path: layout::tag_current(name, tag),
+                bytes,
             },
         ]
     }
