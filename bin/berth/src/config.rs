@@ -88,7 +88,9 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or a value cannot be used: every problem is named with its path.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Self::parse("{}") };
+        let Some(path) = path else {
+            return Self::parse("{}");
+        };
         let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("the configuration {}", path.display()))
     }
@@ -103,10 +105,20 @@ impl Config {
         let config = Self {
             log_level: raw.log.level.unwrap_or_else(|| "info".to_owned()),
             log_format: problems.take("log.format", raw.log.format, |text| text.parse(), Format::Text),
-            shutdown_grace: problems.take("shutdownGrace", raw.shutdown_grace.as_deref(), duration, Duration::from_secs(29)),
+            shutdown_grace: problems.take(
+                "shutdownGrace",
+                raw.shutdown_grace.as_deref(),
+                duration,
+                Duration::from_secs(29),
+            ),
             limits: Limits {
                 connections: problems.take("connections.max", raw.connections.max, count, limits.connections),
-                head: problems.take("connections.headTimeout", raw.connections.head_timeout.as_deref(), duration, limits.head),
+                head: problems.take(
+                    "connections.headTimeout",
+                    raw.connections.head_timeout.as_deref(),
+                    duration,
+                    limits.head,
+                ),
                 stalled: problems.take(
                     "connections.stalledAfter",
                     raw.connections.stalled_after.as_deref(),
@@ -115,8 +127,18 @@ impl Config {
                 ),
                 ..limits
             },
-            upload_max_age: problems.take("uploads.maxAge", raw.uploads.max_age.as_deref(), duration, 168 * HOUR),
-            upload_purge_every: problems.take("uploads.purgeEvery", raw.uploads.purge_every.as_deref(), duration, 24 * HOUR),
+            upload_max_age: problems.take(
+                "uploads.maxAge",
+                raw.uploads.max_age.as_deref(),
+                duration,
+                168 * HOUR,
+            ),
+            upload_purge_every: problems.take(
+                "uploads.purgeEvery",
+                raw.uploads.purge_every.as_deref(),
+                duration,
+                24 * HOUR,
+            ),
             uploads_concurrent: problems.take("uploads.concurrent", raw.uploads.concurrent, count, 256),
         };
         if !problems.0.is_empty() {
@@ -127,7 +149,10 @@ impl Config {
 }
 
 fn count(number: u64) -> Result<usize, String> {
-    usize::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| format!("{number} is not a count above 0"))
+    usize::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{number} is not a count above 0"))
 }
 
 /// Reads `250ms`, `90s`, `5m`, `2h`, `7d`; more than zero.
@@ -143,7 +168,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => 24 * 3600 * 1000,
         _ => return Err(wrong()),
     };
-    let millis = number.checked_mul(unit).filter(|millis| *millis > 0).ok_or_else(wrong)?;
+    let millis = number
+        .checked_mul(unit)
+        .filter(|millis| *millis > 0)
+        .ok_or_else(wrong)?;
     Ok(Duration::from_millis(millis))
 }
 
@@ -155,15 +183,20 @@ mod tests {
     fn defaults_and_values() {
         let config = Config::parse("{}").unwrap();
         assert_eq!(config.shutdown_grace, Duration::from_secs(29));
-        let config = Config::parse("log: {level: debug, format: json}\nuploads: {maxAge: 2h}\nconnections: {max: 9}")
-            .unwrap();
-        assert_eq!((config.log_level.as_str(), config.log_format), ("debug", Format::Json));
+        let config =
+            Config::parse("log: {level: debug, format: json}\nuploads: {maxAge: 2h}\nconnections: {max: 9}")
+                .unwrap();
+        assert_eq!(
+            (config.log_level.as_str(), config.log_format),
+            ("debug", Format::Json)
+        );
         assert_eq!((config.upload_max_age, config.limits.connections), (2 * HOUR, 9));
     }
 
     #[test]
     fn every_problem_is_named_with_its_path() {
-        let error = Config::parse("log: {format: xml}\nshutdownGrace: soon\nuploads: {concurrent: 0}").unwrap_err();
+        let error =
+            Config::parse("log: {format: xml}\nshutdownGrace: soon\nuploads: {concurrent: 0}").unwrap_err();
         let text = error.to_string();
         for part in ["log.format: ", "shutdownGrace: \"soon\"", "uploads.concurrent: 0"] {
             assert!(text.contains(part), "{part} in {text}");
@@ -184,7 +217,9 @@ mod tests {
             ("", Err(())),
             ("99999999999999999999d", Err(())),
         ] {
-            let got = duration(text).map(|d| u64::try_from(d.as_millis()).unwrap()).map_err(|_| ());
+            let got = duration(text)
+                .map(|d| u64::try_from(d.as_millis()).unwrap())
+                .map_err(|_| ());
             assert_eq!(got, want, "{text:?}");
         }
     }

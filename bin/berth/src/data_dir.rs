@@ -50,7 +50,8 @@ impl DataDir {
                 );
             }
             Err(error) => {
-                return Err(io::Error::from(error)).with_context(|| format!("locking {}", lock_path.display()));
+                return Err(io::Error::from(error))
+                    .with_context(|| format!("locking {}", lock_path.display()));
             }
         }
         // Only for people: the lock is the kernel's and vanishes with the process, however that ends.
@@ -88,8 +89,12 @@ impl DataDir {
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let write = || -> io::Result<()> {
             DirBuilder::new().recursive(true).mode(0o700).create(&parent)?;
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)?;
@@ -141,6 +146,10 @@ mod tests {
         data.write("a/b", b"two").unwrap();
         assert_eq!(data.read("a/b").unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 }

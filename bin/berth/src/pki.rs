@@ -15,7 +15,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use x509_parser::{extensions::GeneralName, pem::parse_x509_pem};
 
@@ -67,7 +68,14 @@ impl Pki {
         };
         let serving = serving(data, &authority, &names)?;
         let admin = admin(data, &client_authority)?;
-        Ok(Self { authority, client_authority, serving, admin, service_account_key, names })
+        Ok(Self {
+            authority,
+            client_authority,
+            serving,
+            admin,
+            service_account_key,
+            names,
+        })
     }
 
     /// Renews what ends soon; true when the serving certificate is another one now.
@@ -88,7 +96,8 @@ fn stored(data: &DataDir, certificate: &str, key: &str) -> Result<Option<Pair>> 
         return Ok(None);
     };
     Ok(Some(Pair {
-        certificate: String::from_utf8(certificate_pem).with_context(|| format!("{certificate} is not PEM"))?,
+        certificate: String::from_utf8(certificate_pem)
+            .with_context(|| format!("{certificate} is not PEM"))?,
         key: String::from_utf8(key_pem).with_context(|| format!("{key} is not PEM"))?,
     }))
 }
@@ -117,12 +126,17 @@ fn authority(data: &DataDir, certificate: &str, key: &str, what: &str) -> Result
     let mut parameters = CertificateParams::default();
     // A name of its own for each installation, so that a client with the authorities of two tells them apart.
     let suffix = &uuid::Uuid::new_v4().simple().to_string()[..8];
-    parameters.distinguished_name.push(DnType::CommonName, format!("{what} authority {suffix}"));
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, format!("{what} authority {suffix}"));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     validity(&mut parameters, AUTHORITY_DAYS);
     let pair = KeyPair::generate()?;
-    let made = Pair { certificate: parameters.self_signed(&pair)?.pem(), key: pair.serialize_pem() };
+    let made = Pair {
+        certificate: parameters.self_signed(&pair)?.pem(),
+        key: pair.serialize_pem(),
+    };
     store(data, certificate, key, made)
 }
 
@@ -131,7 +145,10 @@ fn sign(authority: &Pair, parameters: &CertificateParams) -> Result<Pair> {
         .context("the authority in the data directory cannot be used")?;
     let pair = KeyPair::generate()?;
     let certificate = parameters.signed_by(&pair, &issuer)?;
-    Ok(Pair { certificate: certificate.pem(), key: pair.serialize_pem() })
+    Ok(Pair {
+        certificate: certificate.pem(),
+        key: pair.serialize_pem(),
+    })
 }
 
 fn serving(data: &DataDir, authority: &Pair, names: &[String]) -> Result<Pair> {
@@ -159,8 +176,12 @@ fn admin(data: &DataDir, authority: &Pair) -> Result<Pair> {
         return Ok(pair);
     }
     let mut parameters = CertificateParams::default();
-    parameters.distinguished_name.push(DnType::CommonName, "system:admin");
-    parameters.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, "system:admin");
+    parameters
+        .distinguished_name
+        .push(DnType::OrganizationName, "system:masters");
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     parameters.use_authority_key_identifier_extension = true;
@@ -178,15 +199,21 @@ fn lasts(certificate: &str) -> Result<bool> {
 fn covers(certificate: &str, names: &[String]) -> Result<bool> {
     let (_, pem) = parse_x509_pem(certificate.as_bytes()).context("a stored certificate is not PEM")?;
     let parsed = pem.parse_x509().context("a stored certificate cannot be read")?;
-    let alternative = parsed.subject_alternative_name().context("a stored certificate cannot be read")?;
+    let alternative = parsed
+        .subject_alternative_name()
+        .context("a stored certificate cannot be read")?;
     let held: Vec<String> = alternative
         .iter()
         .flat_map(|extension| &extension.value.general_names)
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some((*name).to_owned()),
             GeneralName::IPAddress(octets) => match octets.len() {
-                4 => <[u8; 4]>::try_from(*octets).ok().map(|octets| IpAddr::from(octets).to_string()),
-                16 => <[u8; 16]>::try_from(*octets).ok().map(|octets| IpAddr::from(octets).to_string()),
+                4 => <[u8; 4]>::try_from(*octets)
+                    .ok()
+                    .map(|octets| IpAddr::from(octets).to_string()),
+                16 => <[u8; 16]>::try_from(*octets)
+                    .ok()
+                    .map(|octets| IpAddr::from(octets).to_string()),
                 _ => None,
             },
             _ => None,
@@ -226,6 +253,9 @@ mod tests {
         data.write("pki/serving.crt", b"not a certificate").unwrap();
         data.write("pki/serving.key", b"not a key").unwrap();
         assert!(Pki::open(&data, names(&["localhost"])).is_err());
-        assert_eq!(data.read("pki/serving.crt").unwrap().as_deref(), Some(&b"not a certificate"[..]));
+        assert_eq!(
+            data.read("pki/serving.crt").unwrap().as_deref(),
+            Some(&b"not a certificate"[..])
+        );
     }
 }

@@ -6,13 +6,7 @@ mod identity;
 mod listen;
 mod page;
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use berth_apimachinery::authn::PeerCertificates;
@@ -56,7 +50,12 @@ const STACK_BYTES: usize = 1 << 20;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Where all state lives; created with mode 0700, used by one process at a time
-    #[arg(long, env = "BERTH_DATA_DIR", default_value = "berth-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "BERTH_DATA_DIR",
+        default_value = "berth-data",
+        value_name = "DIR"
+    )]
     data_dir: PathBuf,
     /// The Kubernetes API, HTTPS; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:6443", value_name = "ADDR")]
@@ -96,7 +95,13 @@ pub(crate) fn main(arguments: Arguments) -> Result<()> {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    ) {
         warn!(%error, "the limit of open files stays as it is");
     }
 }
@@ -123,12 +128,22 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
     .await?;
     let identity = Identity::new(controllers.tokens())?;
     let client = Client::in_process(api.clone(), identity.source());
-    let driver: Arc<dyn Driver> =
-        Arc::new(FilesystemDriver::open(&FilesystemConfig::new(data.directory(CLAIM)?))?);
-    let registry = Registry::new(registry_config(&endpoints), protocol(&config, upload_secret(&data)?), driver, client);
+    let driver: Arc<dyn Driver> = Arc::new(FilesystemDriver::open(&FilesystemConfig::new(
+        data.directory(CLAIM)?,
+    ))?);
+    let registry = Registry::new(
+        registry_config(&endpoints),
+        protocol(&config, upload_secret(&data)?),
+        driver,
+        client,
+    );
 
-    let certificates = tls::Certificates::from_pem(pki.serving.certificate.as_bytes(), pki.serving.key.as_bytes())?;
-    let api_tls = tls::server(certificates.clone(), Some(pki.client_authority.certificate.as_bytes()))?;
+    let certificates =
+        tls::Certificates::from_pem(pki.serving.certificate.as_bytes(), pki.serving.key.as_bytes())?;
+    let api_tls = tls::server(
+        certificates.clone(),
+        Some(pki.client_authority.certificate.as_bytes()),
+    )?;
     let registry_tls = tls::server(certificates.clone(), None)?;
     let limits = config.limits.clone();
 
@@ -136,22 +151,32 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
     // it writes to still serves.
     let mut tasks = Tasks::new(config.shutdown_grace);
     let draining = tasks.draining();
-    tasks.spawn("controllers", |stop| async move { controllers.run(async move { stop.stopped().await }).await });
+    tasks.spawn("controllers", |stop| async move {
+        controllers.run(async move { stop.stopped().await }).await
+    });
     let (service, api_limits) = (api_service(api.clone()), limits.clone());
-    tasks.spawn("api", |stop| serve(listeners.api, Some(api_tls), api_limits, service, stop));
+    tasks.spawn("api", |stop| {
+        serve(listeners.api, Some(api_tls), api_limits, service, stop)
+    });
     tasks.spawn("identity", |stop| identity.run(stop));
     let purge = registry.distribution().purge();
     tasks.spawn("upload purge", |stop| async move {
         purge.run(stop.token()).await;
         Ok::<_, Infallible>(())
     });
-    tasks.spawn("certificates", |stop| renew(data.clone(), pki, certificates, endpoints.api.clone(), stop));
+    tasks.spawn("certificates", |stop| {
+        renew(data.clone(), pki, certificates, endpoints.api.clone(), stop)
+    });
     if let Some(listener) = listeners.registry_plain {
         let (service, limits) = (registry_service(registry.clone()), limits.clone());
-        tasks.spawn("registry without TLS", |stop| serve(listener, None, limits, service, stop));
+        tasks.spawn("registry without TLS", |stop| {
+            serve(listener, None, limits, service, stop)
+        });
     }
     let service = registry_service(registry.clone());
-    tasks.spawn("registry", |stop| serve(listeners.registry, Some(registry_tls), limits, service, stop));
+    tasks.spawn("registry", |stop| {
+        serve(listeners.registry, Some(registry_tls), limits, service, stop)
+    });
     let draining_registry = registry.clone();
     tasks.spawn("readiness", move |stop| async move {
         tokio::select! {
@@ -201,14 +226,22 @@ fn names(endpoints: &Endpoints, arguments: &Arguments) -> Vec<String> {
 /// Writes what clients need to trust this instance and to log in.
 fn publish(data: &DataDir, pki: &Pki, endpoints: &Endpoints) -> Result<()> {
     let authority = pki.authority.certificate.as_bytes();
-    for host in [Some(&endpoints.registry), endpoints.registry_plain.as_ref()].into_iter().flatten() {
+    for host in [Some(&endpoints.registry), endpoints.registry_plain.as_ref()]
+        .into_iter()
+        .flatten()
+    {
         data.write(&format!("certs.d/{host}/ca.crt"), authority)?;
     }
     write_kubeconfig(data, pki, &endpoints.api)
 }
 
 fn write_kubeconfig(data: &DataDir, pki: &Pki, api: &str) -> Result<()> {
-    let rendered = kubeconfig::render(api, &pki.authority.certificate, &pki.admin.certificate, &pki.admin.key);
+    let rendered = kubeconfig::render(
+        api,
+        &pki.authority.certificate,
+        &pki.admin.certificate,
+        &pki.admin.key,
+    );
     data.write("admin.kubeconfig", &rendered)?;
     Ok(())
 }
@@ -219,7 +252,11 @@ fn upload_secret(data: &DataDir) -> Result<Vec<u8>> {
     if let Some(secret) = data.read(FILE)?.filter(|secret| !secret.is_empty()) {
         return Ok(secret);
     }
-    let secret = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let secret = format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    );
     data.write(FILE, secret.as_bytes())?;
     Ok(secret.into_bytes())
 }
@@ -254,9 +291,14 @@ fn api_service(
 + Sync
 + 'static {
     service_fn(move |mut request: Request<Inbound>| {
-        let certificates = request.extensions().get::<Peer>().map(|peer| peer.certificates.to_vec());
+        let certificates = request
+            .extensions()
+            .get::<Peer>()
+            .map(|peer| peer.certificates.to_vec());
         if let Some(certificates) = certificates.filter(|chain| !chain.is_empty()) {
-            request.extensions_mut().insert(PeerCertificates::new(certificates));
+            request
+                .extensions_mut()
+                .insert(PeerCertificates::new(certificates));
         }
         api.clone().oneshot(request)
     })
@@ -279,8 +321,14 @@ fn registry_service(
         async move {
             let mut response = registry.serve(request).await;
             if let Some(region) = response.extensions_mut().remove::<FileRegion>() {
-                let FileRegion { file, offset, len: length } = region;
-                response.extensions_mut().insert(SendFile { file, offset, length });
+                let FileRegion {
+                    file,
+                    offset,
+                    len: length,
+                } = region;
+                response
+                    .extensions_mut()
+                    .insert(SendFile { file, offset, length });
             }
             Ok::<_, Infallible>(response)
         }
@@ -289,9 +337,17 @@ fn registry_service(
 
 /// Returns when the API and the registry answer.
 async fn ready(api: &ApiServer, registry: &Registry) -> Result<()> {
-    let ask = |path: &str| Request::get(path.to_owned()).body(http_body_util::Empty::new()).expect("a fixed path");
+    let ask = |path: &str| {
+        Request::get(path.to_owned())
+            .body(http_body_util::Empty::new())
+            .expect("a fixed path")
+    };
     loop {
-        let api = api.clone().oneshot(ask("/readyz")).await.map(|answer| answer.status())?;
+        let api = api
+            .clone()
+            .oneshot(ask("/readyz"))
+            .await
+            .map(|answer| answer.status())?;
         let registry = registry.serve(ask("/v2/")).await.status();
         // The registry is asked without credentials: that it wants some is the answer of a working one.
         if api == StatusCode::OK && registry == StatusCode::UNAUTHORIZED {
@@ -309,7 +365,11 @@ async fn renew(
     api: String,
     stop: Stop,
 ) -> Result<()> {
-    while stop.run_until_cancelled(tokio::time::sleep(RENEW_EVERY)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(RENEW_EVERY))
+        .await
+        .is_some()
+    {
         let pass = (|| {
             if pki.renew(&data)? {
                 certificates.replace(pki.serving.certificate.as_bytes(), pki.serving.key.as_bytes())?;

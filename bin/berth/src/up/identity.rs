@@ -43,7 +43,11 @@ impl Identity {
     /// None: a failed renewal is logged and tried again.
     pub(super) async fn run(self, stop: Stop) -> Result<()> {
         let mut pause = RENEW_EVERY;
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
             pause = match mint(&self.tokens) {
                 Ok(token) => {
                     self.current.replace(token);

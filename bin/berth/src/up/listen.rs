@@ -26,7 +26,11 @@ impl Listeners {
             None => None,
             Some(address) => Some(bind("--registry-listen-plain", address).await?),
         };
-        Ok(Self { api, registry, registry_plain })
+        Ok(Self {
+            api,
+            registry,
+            registry_plain,
+        })
     }
 
     /// Where clients reach them.
@@ -34,13 +38,23 @@ impl Listeners {
     /// # Errors
     /// When the system cannot name a socket's address.
     pub(super) fn endpoints(&self) -> Result<Endpoints> {
-        let plain = self.registry_plain.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok(Endpoints::new(self.api.local_addr()?, self.registry.local_addr()?, plain))
+        let plain = self
+            .registry_plain
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()?;
+        Ok(Endpoints::new(
+            self.api.local_addr()?,
+            self.registry.local_addr()?,
+            plain,
+        ))
     }
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{flag} {address} cannot be listened on; free it, or choose another (port 0 takes a free one)"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "{flag} {address} cannot be listened on; free it, or choose another (port 0 takes a free one)"
+        )
+    })
 }

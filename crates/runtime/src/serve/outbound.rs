@@ -81,7 +81,9 @@ where
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
             Kind::File { remaining: 0, .. } => Poll::Ready(None),
-            Kind::File { remaining, queued, .. } => {
+            Kind::File {
+                remaining, queued, ..
+            } => {
                 if let Some((file, files)) = queued.take() {
                     files.push(file);
                 }
