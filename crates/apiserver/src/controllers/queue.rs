@@ -1,6 +1,6 @@
 //! [`Queue`]: what a controller should look at, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     due: BTreeMap<String, Instant>,
+    order: BTreeSet<(Instant, String)>,
     failures: BTreeMap<String, u32>,
 }
 
@@ -25,9 +26,16 @@ impl Queue {
 
     /// Look at `key` in a while, unless it is due earlier anyhow.
     pub(super) fn add_after(&mut self, key: impl Into<String>, delay: Duration) {
-        let at = Instant::now() + delay;
-        let due = self.due.entry(key.into()).or_insert(at);
-        *due = (*due).min(at);
+        let (key, at) = (key.into(), Instant::now() + delay);
+        match self.due.get(&key) {
+            Some(due) if *due <= at => return,
+            Some(due) => {
+                self.order.remove(&(*due, key.clone()));
+            }
+            None => {}
+        }
+        self.order.insert((at, key.clone()));
+        self.due.insert(key, at);
     }
 
     /// Looking at `key` failed: again later, and later each time.
@@ -47,17 +55,17 @@ impl Queue {
 
     /// Waits for the next key that is due and takes it; forever, while there is none. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> String {
-        let Some((key, at)) = self
-            .due
-            .iter()
-            .min_by_key(|(_, at)| **at)
-            .map(|(key, at)| (key.clone(), *at))
-        else {
+        let Some((at, _)) = self.order.first() else {
             return std::future::pending().await;
         };
-        tokio::time::sleep_until(at).await;
-        self.due.remove(&key);
-        key
+        tokio::time::sleep_until(*at).await;
+        match self.order.pop_first() {
+            Some((_, key)) => {
+                self.due.remove(&key);
+                key
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

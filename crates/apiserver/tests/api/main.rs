@@ -8,5 +8,6 @@ mod objects;
 mod projects;
 mod quota;
 mod reviews;
+mod routes;
 mod support;
 mod tokens;
