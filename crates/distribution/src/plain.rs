@@ -185,10 +185,6 @@ impl Repositories for PlainRepositories {
         false
     }
 
-    fn tags_are_in_storage(&self) -> bool {
-        true
-    }
-
     async fn delete_tag(&self, _: &Caller, _: &RepositoryName, _: &Tag) -> Result<bool, Refusal> {
         Ok(false)
     }

@@ -192,10 +192,7 @@ impl Referrers {
         subject: &Digest,
     ) -> Result<BTreeMap<Digest, Descriptor>, Error> {
         let none = BTreeMap::new();
-        // A tag has 128 characters; clients cut the digest off there.
-        let text = format!("{}-{}", subject.algorithm(), subject.hex());
-        let text = text.get(..berth_oci::tag::TAG_MAX).unwrap_or(&text);
-        let Ok(tag) = text.parse::<Tag>() else {
+        let Some(tag) = fallback_tag(subject) else {
             return Ok(none);
         };
         let digest = match self.repositories.resolve_tag(caller, name, &tag).await {
@@ -253,6 +250,17 @@ impl Referrers {
         }
         Ok(found)
     }
+}
+
+/// The tag under which clients list the referrers of a subject themselves. It has at most 64 digits of the hash.
+///
+/// Spec: OCI distribution, "Referrers Tag Schema".
+fn fallback_tag(subject: &Digest) -> Option<Tag> {
+    const DIGITS: usize = 64;
+    let hex = subject.hex();
+    format!("{}-{}", subject.algorithm(), hex.get(..DIGITS).unwrap_or(&hex))
+        .parse()
+        .ok()
 }
 
 /// The descriptor that a listing shows of a referrer.

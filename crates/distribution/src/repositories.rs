@@ -127,9 +127,11 @@ pub trait Repositories: Send + Sync + 'static {
         true
     }
 
-    /// Whether [`Self::resolve_tag`] reads the tags kept in storage, so that writing those is what sets a tag.
-    fn tags_are_in_storage(&self) -> bool {
-        false
+    /// Whether [`Self::resolve_tag`] reads this tag from storage, so that writing it there is what sets it. The others are
+    /// in storage only for other registries to see, and need not survive a power failure there.
+    fn is_in_storage(&self, tag: &Tag) -> bool {
+        let _ = tag;
+        true
     }
 
     /// Removes a tag; `false` when there was none. Tags kept in storage are removed by the protocol itself.

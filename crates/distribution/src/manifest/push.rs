@@ -88,27 +88,23 @@ impl Manifests {
 
         let mut links = vec![Store::manifest_step(push.name, &digest)];
         links.extend(self.referrers.step(push.name, &pushed.manifest, &digest));
-        if self.repositories.tags_are_in_storage() {
-            // The tag is what everybody sees, so it must not survive a power failure that the links do not.
-            driver.commit(links).await?;
-            let named: Vec<Step> = pushed
-                .tags
-                .iter()
-                .flat_map(|tag| Store::tag_steps(push.name, tag, &digest))
-                .collect();
-            if !named.is_empty() {
-                let _turn = self.tag_turns.turn(push.name).await;
-                driver.commit(named).await?;
-            }
-        } else {
-            links.extend(
-                pushed
-                    .tags
-                    .iter()
-                    .flat_map(|tag| Store::tag_copy_steps(push.name, tag, &digest)),
-            );
-            let _turn = self.tag_turns.turn(push.name).await;
-            driver.commit(links).await?;
+        let (own, copies): (Vec<&Tag>, Vec<&Tag>) = pushed
+            .tags
+            .iter()
+            .partition(|tag| self.repositories.is_in_storage(tag));
+        links.extend(
+            copies
+                .into_iter()
+                .flat_map(|tag| Store::tag_copy_steps(push.name, tag, &digest)),
+        );
+        let _turn = self.tag_turns.turn(push.name).await;
+        driver.commit(links).await?;
+        if !own.is_empty() {
+            // A tag is what everybody sees, so it must not survive a power failure that the links do not.
+            let own = own
+                .into_iter()
+                .flat_map(|tag| Store::tag_steps(push.name, tag, &digest));
+            driver.commit(own.collect()).await?;
         }
         Ok(Accepted {
             digest,

@@ -160,6 +160,23 @@ async fn tags_of_older_clients_are_folded_in() {
 }
 
 #[tokio::test]
+async fn the_tag_for_a_long_digest_is_cut_off() {
+    on_every_driver(async |registry: Registry| {
+        let image = registry.push_image("a", "v1", "one").await;
+        let other = registry.push_image("a", "other", "two").await;
+        let digest = sha512(&image);
+        registry.push_manifest("a", &digest, &image).await;
+        let listing = bytes(&json!({
+            "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(OCI_MANIFEST, &other)],
+        }));
+        let tag = &digest.replace(':', "-")[.."sha512-".len() + 64];
+        registry.push_manifest("a", tag, &listing).await;
+        assert_eq!(listed(&registry, "a", &digest, "").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn large_lists_come_in_pages() {
     on_every_driver(async |registry: Registry| {
         registry.push_blob("a", "{}").await;
