@@ -191,11 +191,23 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::send`]; [`Error::Request`] if `object` does not serialize.
     pub async fn post(&self, path: &str, object: &impl Serialize) -> Result<Bytes> {
+        self.send_object(Method::POST, path, object).await
+    }
+
+    /// Replaces an object and returns the bytes of the answer.
+    ///
+    /// # Errors
+    /// As [`Session::post`].
+    pub async fn put(&self, path: &str, object: &impl Serialize) -> Result<Bytes> {
+        self.send_object(Method::PUT, path, object).await
+    }
+
+    async fn send_object(&self, method: Method, path: &str, object: &impl Serialize) -> Result<Bytes> {
         let body = serde_json::to_vec(object).map_err(|error| Error::Request {
-            what: format!("POST {path}"),
+            what: format!("{method} {path}"),
             source: error.into(),
         })?;
-        self.send(Method::POST, path, body.into(), JSON).await
+        self.send(method, path, body.into(), JSON).await
     }
 
     /// Deletes an object.

@@ -42,6 +42,21 @@ impl Session<'_> {
             .map(drop)
     }
 
+    /// Replaces the status of an image stream; `stream` is the whole object, whose resource version must be the current
+    /// one.
+    ///
+    /// # Errors
+    /// See above; [`Error::is_conflict`](crate::Error::is_conflict) if the stream changed meanwhile.
+    pub async fn update_image_stream_status(
+        &self,
+        namespace: &str,
+        name: &str,
+        stream: &serde_json::Value,
+    ) -> Result<()> {
+        let path = path::image(Some(namespace), ImageStream::PLURAL, &[name, "status"]);
+        self.put(&path, stream).await.map(drop)
+    }
+
     /// Records that a tag of a stream now means an image, and the image itself.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod origin;
 mod quota;
 mod refuse;
 mod repositories;
+mod removal;
 mod service;
 mod signature;
 mod stream;

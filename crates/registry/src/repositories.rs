@@ -17,7 +17,7 @@ use crate::{
     mapping::Mappings,
     metrics::Metrics,
     quota::Limits,
-    refuse,
+    refuse, removal,
     stream::{Stream, Streams},
 };
 
@@ -230,31 +230,31 @@ impl Repositories for ImageStreams {
 
     async fn delete_manifest(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, Refusal> {
         let Some(stream) = self.streams.now(name).await? else {
             return Ok(false);
         };
-        if stream.remembers(digest) || self.reaches(name, digest).await? {
-            let (namespace, stream_name) = name.pair().unwrap_or_default();
-            let tags: Vec<&str> = stream.tags_of(digest).collect();
-            let (whose, how) = match tags.first() {
-                Some(tag) => (
-                    format!("its tags {}", tags.join(", ")),
-                    format!("kubectl delete imagestreamtag {stream_name}:{tag} -n {namespace}"),
-                ),
-                None => ("its history".to_owned(), "oc adm prune images".to_owned()),
-            };
+        let layers = self.streams.layers(name).await?;
+        if layers.is_some_and(|layers| layers.lists(digest)) {
             return Err(Refusal::of(
                 ErrorCode::Unsupported,
                 format!(
-                    "the image stream {name} still refers to {digest} by {whose}; remove that first, as with: {how}"
+                    "an index of the image stream {name} lists {digest} and could not be pulled without it; delete the \
+                     index first"
                 ),
             ));
         }
-        // The Image object stays: other streams may have it, and pruning is what deletes Images.
-        Ok(false)
+        if !stream.remembers(digest) {
+            // The Image object stays: other streams may have it, and pruning is what deletes Images.
+            return Ok(false);
+        }
+        let anonymous = Identity::anonymous();
+        let who = Identity::of(caller).unwrap_or(&anonymous);
+        let removed = removal::remove(self.streams.client(), who, name, digest).await;
+        self.streams.forget(name);
+        removed
     }
 }

@@ -49,14 +49,6 @@ impl Stream {
         self.tags[from..].iter().map(|(name, _)| &**name)
     }
 
-    /// Tags that mean `digest` now.
-    pub(crate) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &str> {
-        self.tags
-            .iter()
-            .filter(move |(_, image)| image == digest)
-            .map(|(name, _)| &**name)
-    }
-
     /// Whether any tag ever meant `digest`, as far as the history goes.
     pub(crate) fn remembers(&self, digest: &Digest) -> bool {
         self.history.contains(digest)
@@ -113,18 +105,29 @@ struct WireEvent<'a> {
 
 /// Every blob and manifest that a stream's history reaches.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Layers(HashSet<Digest>);
+pub(crate) struct Layers {
+    all: HashSet<Digest>,
+    /// Those that an index of the history lists.
+    children: HashSet<Digest>,
+}
 
 impl Layers {
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
-        self.0.contains(digest)
+        self.all.contains(digest)
+    }
+
+    /// Whether an index of the history lists the manifest.
+    pub(crate) fn lists(&self, digest: &Digest) -> bool {
+        self.children.contains(digest)
     }
 
     fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         let layers: berth_api::ImageStreamLayers = parse_owned(bytes)?;
         let children = layers.images.values().flat_map(|image| &image.manifests);
-        let all = layers.blobs.keys().chain(layers.images.keys()).chain(children);
-        Ok(Self(all.filter_map(|digest| digest.parse().ok()).collect()))
+        let children: HashSet<Digest> = children.filter_map(|digest| digest.parse().ok()).collect();
+        let own = layers.blobs.keys().chain(layers.images.keys());
+        let all = own.filter_map(|digest| digest.parse().ok()).chain(children.iter().copied()).collect();
+        Ok(Self { all, children })
     }
 }
 
@@ -364,7 +367,6 @@ mod tests {
                 && stream.remembers(&c)
                 && !stream.remembers(&digest("d"))
         );
-        assert_eq!(stream.tags_of(&a).collect::<Vec<_>>(), ["1.10", "v1"]);
         for empty in ["{}", r#"{"status":{}}"#, r#"{"status":{"tags":null}}"#] {
             assert_eq!(
                 Stream::parse(empty.as_bytes()).expect(empty).tags.len(),

@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) layers: BTreeMap<String, Vec<String>>,
     /// Images by name.
     pub(crate) images: BTreeMap<String, Value>,
+    /// The children of images that are indexes.
+    pub(crate) children: BTreeMap<String, Vec<String>>,
     /// Every request, as `user METHOD path`.
     pub(crate) calls: Vec<String>,
     /// Answers to give instead, once each: a part of `METHOD path`, the status and its reason and message.
@@ -190,7 +192,10 @@ impl State {
                 let images: BTreeMap<&str, Value> = tags
                     .values()
                     .flatten()
-                    .map(|image| (&**image, json!({"layers": null})))
+                    .map(|image| {
+                        let children = self.children.get(image);
+                        (&**image, json!({"layers": null, "manifests": children}))
+                    })
                     .collect();
                 let blobs: BTreeMap<&str, Value> = self
                     .layers
@@ -203,6 +208,22 @@ impl State {
             }
             ("POST", [.., "namespaces", namespace, "imagestreams"]) => {
                 let name = body["metadata"]["name"].as_str().expect("a name");
+            ("PUT", [.., "namespaces", namespace, "imagestreams", name, "status"]) => {
+                let attributes = json!({"verb": "update", "group": "image.openshift.io", "resource": "imagestreams",
+                    "subresource": "status", "namespace": namespace, "name": name});
+                if !self.may(user, &attributes) {
+                    return status(403, "Forbidden", "cannot update resource", "imagestreams");
+                }
+                let lists = body["status"]["tags"].as_array().expect("tags").iter();
+                let text = |value: &Value| value.as_str().expect("text").to_owned();
+                let images = |list: &Value| {
+                    let events = list["items"].as_array().expect("items").iter();
+                    events.map(|event| text(&event["image"])).collect()
+                };
+                let tags = lists.map(|list| (text(&list["tag"]), images(list))).collect();
+                self.streams.insert(format!("{namespace}/{name}"), tags);
+                ok(body)
+            }
                 let attributes = json!({"verb": "create", "group": "image.openshift.io", "resource": "imagestreams", "namespace": namespace});
                 if !self.may(user, &attributes) {
                     return status(
