@@ -80,6 +80,15 @@ pub(crate) fn failed(doing: &'static str, error: &berth_client::Error) -> Refusa
     Refusal::of(ErrorCode::Unknown, message)
 }
 
+/// Storage failed; the cause is in the log.
+pub(crate) fn storage(doing: &'static str) -> Refusal {
+    Refusal::of(
+        ErrorCode::Unavailable,
+        format!("{doing} failed; try again in a moment"),
+    )
+    .retry_after(RETRY_AFTER)
+}
+
 /// The words that ask for credentials.
 const AUTHENTICATION_REQUIRED: &str = "authentication required";
 

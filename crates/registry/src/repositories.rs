@@ -1,10 +1,13 @@
 //! Image streams as repositories: tags, membership, and what a push records.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use berth_blobs::Driver;
 use berth_client::Client;
-use berth_distribution::{Caller, Membership, Names, Pushed, Refusal, Repositories};
+use berth_distribution::{
+    Caller, Membership, Names, Pushed, Refusal, Repositories, plain::PlainRepositories,
+};
 use berth_oci::{Digest, ErrorCode, RepositoryName, Tag};
 
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     decision::{Object, Right},
     folded,
     identity::Identity,
+    incarnation::{Incarnations, is_current},
     mapping::Mappings,
     metrics::Metrics,
     quota::Limits,
@@ -21,6 +25,8 @@ use crate::{
     stream::{Stream, Streams},
 };
 
+/// How old the knowledge of a stream may be when a push to it begins.
+const PUSH_AGE: Duration = Duration::from_secs(1);
 /// How often the deletion of a tag is tried when the stream changes under it.
 const DELETE_ATTEMPTS: u32 = 5;
 
@@ -33,16 +39,17 @@ pub(crate) struct ImageStreams {
     limits: Option<Limits>,
     /// Tags that exist in storage only.
     stored: Arc<dyn Repositories>,
+    incarnations: Incarnations,
     metrics: Metrics,
 }
 
 impl ImageStreams {
-    /// Repositories over the API behind `client`; `stored` knows the tags that are in storage.
+    /// Repositories over the API behind `client` and the links in `driver`'s storage.
     pub(crate) fn new(
         client: &Client,
         gate: Arc<Gate>,
         config: &Config,
-        stored: Arc<dyn Repositories>,
+        driver: Arc<dyn Driver>,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -53,7 +60,8 @@ impl ImageStreams {
             limits: config
                 .quota
                 .then(|| Limits::new(client.clone(), config.quota_ttl)),
-            stored,
+            stored: Arc::new(PlainRepositories::new(Arc::clone(&driver))),
+            incarnations: Incarnations::new(driver),
             metrics,
         }
     }
@@ -65,8 +73,9 @@ impl ImageStreams {
             .ok_or_else(|| refuse::no_such_stream(name))
     }
 
-    /// Whether content belongs to the stream as far as its history tells. Links in storage decide the rest, but they
-    /// outlive their stream: without a stream they only count for one who is pushing it right now.
+    /// Whether content belongs to the stream as far as its history tells; links in storage decide the rest. They outlive
+    /// their stream: beside the note of another one they do not count, and without a stream only for one who is pushing it
+    /// right now.
     async fn holds(
         &self,
         caller: &Caller,
@@ -76,11 +85,17 @@ impl ImageStreams {
         let stream = self.streams.recent(name).await?;
         let remembered = stream.as_ref().is_some_and(|stream| stream.remembers(digest));
         self.metrics.history_lookup(remembered);
+        if remembered {
+            return Ok(Membership::Yes);
+        }
+        let uid = stream.as_ref().map(|stream| stream.uid());
+        let current = is_current(self.incarnations.noted(name).await?.as_deref(), uid);
         match stream {
-            Some(_) if remembered => Ok(Membership::Yes),
-            Some(_) => Ok(Membership::Unknown),
-            None if self.may_push(caller, name).await? => Ok(Membership::Unknown),
-            None => Ok(Membership::No),
+            Some(_) if current => Ok(Membership::Unknown),
+            // The links are another stream's, but the API may know the content as part of a tagged image.
+            Some(_) if self.reaches(name, digest).await? => Ok(Membership::Yes),
+            None if current && self.may_push(caller, name).await? => Ok(Membership::Unknown),
+            Some(_) | None => Ok(Membership::No),
         }
     }
 
@@ -173,10 +188,13 @@ impl Repositories for ImageStreams {
         name: &RepositoryName,
         size: Option<u64>,
     ) -> Result<(), Refusal> {
-        match (&self.limits, size) {
-            (Some(limits), Some(size)) => limits.admit(name, size).await,
-            _ => Ok(()),
+        if let (Some(limits), Some(size)) = (&self.limits, size) {
+            limits.admit(name, size).await?;
         }
+        let stream = self.streams.within(name, PUSH_AGE).await?;
+        self.incarnations
+            .begin(name, stream.as_ref().map(|stream| stream.uid()))
+            .await
     }
 
     async fn record_manifest(
@@ -187,6 +205,9 @@ impl Repositories for ImageStreams {
     ) -> Result<(), Refusal> {
         let anonymous = Identity::anonymous();
         let who = Identity::of(caller).unwrap_or(&anonymous);
+        let stream = self.streams.within(name, PUSH_AGE).await?;
+        let uid = stream.as_ref().map(|stream| stream.uid());
+        self.incarnations.begin(name, uid).await?;
         let mut recorded = false;
         for tag in pushed.tags.iter().filter(|tag| !folded::is_folded(tag.as_str())) {
             self.mappings.tag(who, name, tag, pushed).await?;
@@ -200,7 +221,14 @@ impl Repositories for ImageStreams {
             self.mappings.image_only(name, pushed).await?;
         }
         self.streams.forget(name);
+        if let Some(stream) = self.streams.now(name).await? {
+            self.incarnations.note(name, stream.uid()).await;
+        }
         Ok(())
+    }
+
+    fn is_in_storage(&self, tag: &Tag) -> bool {
+        folded::is_folded(tag.as_str())
     }
 
     async fn delete_tag(&self, caller: &Caller, name: &RepositoryName, tag: &Tag) -> Result<bool, Refusal> {

@@ -9,7 +9,7 @@ use std::{
 
 use berth_blobs::Driver;
 use berth_client::Client;
-use berth_distribution::{Access, Body, Caller, Distribution, Operation, Refusal, RequestId, Scheme, plain};
+use berth_distribution::{Access, Body, Caller, Distribution, Operation, Refusal, RequestId, Scheme};
 use berth_oci::{ErrorCode, RepositoryName};
 use berth_runtime::serve::Peer;
 use bytes::Bytes;
@@ -75,12 +75,11 @@ impl Registry {
         } else {
             driver
         };
-        let stored = Arc::new(plain::PlainRepositories::new(Arc::clone(&driver)));
         let streams = Arc::new(ImageStreams::new(
             &client,
             Arc::clone(&gate),
             &config,
-            stored,
+            Arc::clone(&driver),
             metrics.clone(),
         ));
         let access: Arc<dyn Access> = Arc::clone(&gate) as Arc<dyn Access>;

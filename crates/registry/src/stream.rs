@@ -30,6 +30,7 @@ const EXPECTED: usize = 2048;
 /// A stream's status, parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
+    uid: Box<str>,
     /// Tags in bytewise order with the image each one means now.
     tags: Vec<(Box<str>, Digest)>,
     /// Every image of every tag's history.
@@ -37,6 +38,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// The stream's unique id: another one of the same name has another.
+    pub(crate) fn uid(&self) -> &str {
+        &self.uid
+    }
+
     /// The image a tag means now.
     pub(crate) fn resolve(&self, tag: &str) -> Option<Digest> {
         let at = self.tags.binary_search_by(|(name, _)| (**name).cmp(tag)).ok()?;
@@ -73,14 +79,23 @@ impl Stream {
         }
         tags.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         tags.dedup_by(|a, b| a.0 == b.0);
-        Ok(Self { tags, history })
+        let uid = Box::from(&*wire.metadata.uid);
+        Ok(Self { uid, tags, history })
     }
 }
 
 #[derive(Deserialize)]
 struct Wire<'a> {
+    #[serde(borrow, default)]
+    metadata: WireMetadata<'a>,
     #[serde(borrow)]
     status: Option<WireStatus<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+struct WireMetadata<'a> {
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
 }
 
 #[derive(Deserialize, Default)]
@@ -221,10 +236,19 @@ impl Streams {
     /// The stream as it was within the last ten seconds, or as it is now. Good for saying yes: what is missing from it may
     /// have come since.
     pub(crate) async fn recent(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
+        self.within(name, RECENT).await
+    }
+
+    /// The stream as it was within the given time, or as it is now.
+    pub(crate) async fn within(
+        &self,
+        name: &RepositoryName,
+        age: Duration,
+    ) -> Result<Option<Arc<Stream>>, Refusal> {
         let recent = self
             .streams
             .get(name)
-            .filter(|parsed| parsed.seen.elapsed() < RECENT);
+            .filter(|parsed| parsed.seen.elapsed() < age);
         self.metrics.stream_lookup(recent.is_some());
         match recent {
             Some(parsed) => Ok(Some(parsed.value)),
@@ -336,7 +360,7 @@ mod tests {
     #[test]
     fn a_stream_is_its_tags_and_its_history() {
         let (a, b, c) = (digest("a"), digest("b"), digest("c"));
-        let json = serde_json::json!({"kind": "ImageStream", "metadata": {"name": "app"}, "spec": {"tags": null}, "status": {
+        let json = serde_json::json!({"kind": "ImageStream", "metadata": {"name": "app", "uid": "u"}, "spec": {"tags": null}, "status": {
             "dockerImageRepository": "r/ns/app",
             "tags": [
                 {"tag": "v2", "items": [{"image": b.to_string(), "created": "x"}, {"image": a.to_string()}]},

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod cluster;
 pub(crate) mod image;
+pub(crate) mod push;
 
 use std::sync::Arc;
 

@@ -24,12 +24,14 @@ pub(crate) struct State {
     pub(crate) namespaces: BTreeSet<String>,
     /// Tags with their images, the newest first, by `namespace/name` of the stream.
     pub(crate) streams: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// How often each stream was made; part of its uid.
+    pub(crate) made: BTreeMap<String, u32>,
     /// What `imagestreams/layers` adds to the history.
     pub(crate) layers: BTreeMap<String, Vec<String>>,
-    /// Images by name.
-    pub(crate) images: BTreeMap<String, Value>,
     /// The children of images that are indexes.
     pub(crate) children: BTreeMap<String, Vec<String>>,
+    /// Images by name.
+    pub(crate) images: BTreeMap<String, Value>,
     /// Every request, as `user METHOD path`.
     pub(crate) calls: Vec<String>,
     /// Answers to give instead, once each: a part of `METHOD path`, the status and its reason and message.
@@ -180,7 +182,7 @@ impl State {
             }
             ("GET", [.., "namespaces", namespace, "imagestreams", name]) => {
                 match self.streams.get(&format!("{namespace}/{name}")) {
-                    Some(tags) => ok(&stream(namespace, name, tags)),
+                    Some(tags) => ok(&stream(namespace, name, tags, &self.made)),
                     None => status(404, "NotFound", "imagestreams not found", "imagestreams"),
                 }
             }
@@ -206,8 +208,6 @@ impl State {
                     .collect();
                 ok(&json!({"kind": "ImageStreamLayers", "metadata": {}, "blobs": blobs, "images": images}))
             }
-            ("POST", [.., "namespaces", namespace, "imagestreams"]) => {
-                let name = body["metadata"]["name"].as_str().expect("a name");
             ("PUT", [.., "namespaces", namespace, "imagestreams", name, "status"]) => {
                 let attributes = json!({"verb": "update", "group": "image.openshift.io", "resource": "imagestreams",
                     "subresource": "status", "namespace": namespace, "name": name});
@@ -224,6 +224,8 @@ impl State {
                 self.streams.insert(format!("{namespace}/{name}"), tags);
                 ok(body)
             }
+            ("POST", [.., "namespaces", namespace, "imagestreams"]) => {
+                let name = body["metadata"]["name"].as_str().expect("a name");
                 let attributes = json!({"verb": "create", "group": "image.openshift.io", "resource": "imagestreams", "namespace": namespace});
                 if !self.may(user, &attributes) {
                     return status(
@@ -248,6 +250,7 @@ impl State {
                 {
                     return status(409, "AlreadyExists", "exists", "imagestreams");
                 }
+                *self.made.entry(format!("{namespace}/{name}")).or_default() += 1;
                 created(body)
             }
             ("POST", [.., "namespaces", namespace, "imagestreammappings"]) => {
@@ -302,7 +305,16 @@ impl State {
     }
 }
 
-fn stream(namespace: &str, name: &str, tags: &BTreeMap<String, Vec<String>>) -> Value {
+fn stream(
+    namespace: &str,
+    name: &str,
+    tags: &BTreeMap<String, Vec<String>>,
+    made: &BTreeMap<String, u32>,
+) -> Value {
+    let uid = format!(
+        "{namespace}/{name}#{:?}",
+        made.get(&format!("{namespace}/{name}"))
+    );
     let events = |images: &Vec<String>| {
         images
             .iter()
@@ -313,7 +325,7 @@ fn stream(namespace: &str, name: &str, tags: &BTreeMap<String, Vec<String>>) -> 
         .iter()
         .map(|(tag, images)| json!({"tag": tag, "items": events(images)}))
         .collect();
-    json!({"kind": "ImageStream", "metadata": {"name": name, "namespace": namespace}, "status": {"tags": tags}})
+    json!({"kind": "ImageStream", "metadata": {"name": name, "namespace": namespace, "uid": uid}, "status": {"tags": tags}})
 }
 
 fn ok(body: &Value) -> Response<Full<Bytes>> {
