@@ -111,8 +111,7 @@ pub fn manifest(data: &[u8]) {
     assert!(manifest.layers().len() <= MAX_LAYERS && manifest.children().len() <= INDEX_MAX_WIDTH);
     assert!(manifest.annotations().len() <= ANNOTATIONS_MAX);
     assert!(manifest.blobs().count() <= 1 + manifest.layers().len());
-    let value: serde_json::Value = serde_json::from_slice(&body).expect("a manifest is JSON");
-    assert_eq!(value["schemaVersion"], 2);
+    assert!(from_utf8(&body).is_ok(), "a manifest is text");
     for descriptor in manifest
         .layers()
         .iter()

@@ -258,8 +258,10 @@ impl Manifest {
         if depth::exceeds(&raw, JSON_MAX_DEPTH) {
             return Err(ManifestError::TooDeep);
         }
-        let spelling: Spelling = serde_json::from_slice(&raw).map_err(malformed)?;
-        let (kind, content) = Content::read(&raw, content_type, spelling.0)?;
+        // The parser does not look into strings that it skips, and whoever keeps manifests as text must be able to.
+        let text = std::str::from_utf8(&raw).map_err(malformed)?;
+        let spelling: Spelling = serde_json::from_str(text).map_err(malformed)?;
+        let (kind, content) = Content::read(text, content_type, spelling.0)?;
         Ok(content.into_manifest(raw, kind))
     }
 
@@ -349,13 +351,13 @@ struct Content {
 
 impl Content {
     fn read(
-        raw: &[u8],
+        text: &str,
         content_type: Option<&str>,
         odd: Option<String>,
     ) -> Result<(Kind, Self), ManifestError> {
         // The type is settled first, on its own, so that a body of a foreign format is named as such and not by the
         // first field that happens to look different.
-        let head: Head<'_> = serde_json::from_slice(raw).map_err(malformed)?;
+        let head: Head<'_> = serde_json::from_str(text).map_err(malformed)?;
         let kind = head.kind(content_type)?;
         if head.schema_version != Some(2) {
             return Err(ManifestError::SchemaVersion);
@@ -366,7 +368,7 @@ impl Content {
                 field,
             });
         }
-        let body: Body = serde_json::from_slice(raw).map_err(malformed)?;
+        let body: Body = serde_json::from_str(text).map_err(malformed)?;
         body.check(kind)?;
         let content = Content {
             config: body.config,

@@ -244,6 +244,15 @@ fn refuses_what_is_not_the_shape_of_a_manifest() {
             "{field}={value}: {got:?}"
         );
     }
+    let mut binary = br#"{"x":"?","#.to_vec();
+    binary.extend_from_slice(&serde_json::to_vec(&image()).unwrap()[1..]);
+    assert!(Manifest::parse(binary.clone().into(), None).is_ok());
+    binary[6] = 0xff;
+    let got = Manifest::parse(binary.into(), None);
+    assert!(
+        matches!(got, Err(ManifestError::Malformed(_))),
+        "text that is not UTF-8: {got:?}"
+    );
     let twice = r#"{"schemaVersion":2,"config":{},"config":{}}"#;
     assert!(Manifest::parse(twice.as_bytes().into(), Some(OCI_MANIFEST)).is_err());
 }
