@@ -1,4 +1,7 @@
 //! Deletion of namespaces: everything in them first, then the finalizer, then the namespace.
+//!
+//! One process does this. Two that do it at once would need to agree who: one could still be emptying a namespace that the
+//! other has finished and that was created anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +22,8 @@ use tracing::{info, warn};
 use super::queue::Queue;
 use crate::core::namespace::{self, FINALIZER};
 
-/// A request that passed admission just before its namespace was marked may store its object afterwards; this long after
-/// the namespace's end such objects are looked for once more.
+/// A request that passed admission just before its namespace was marked may store its object afterwards. Such orphans are
+/// looked for when the namespace is gone, and once more after this time.
 const SECOND_SWEEP: Duration = Duration::from_secs(10);
 
 /// Every kind of content that a namespace may have.
@@ -55,6 +58,36 @@ impl Content {
             }
         }
         remaining
+    }
+
+    /// Deletes what is left of a namespace that is gone.
+    ///
+    /// The name may be taken again at any moment, so nothing is deleted by name alone: what was listed before the
+    /// namespace was seen to be missing is an orphan for certain, and its UID says that it is still the same.
+    async fn sweep_orphans(&self, namespaces: &Storage, namespace: &str) -> Result<(), Status> {
+        for (_, rest) in &self.0 {
+            let cx = Context::system().in_namespace(namespace);
+            let list = rest.list(&cx, &ListOptions::default()).await?;
+            if namespaces.get("", namespace).is_some() {
+                return Ok(());
+            }
+            for entry in &list.items {
+                let object = entry.object();
+                let this = Preconditions {
+                    uid: Some(object.uid().to_owned()),
+                    resource_version: None,
+                };
+                let options = DeleteOptions {
+                    preconditions: this,
+                    ..DeleteOptions::default()
+                };
+                match rest.delete(&cx, object.name(), &options).await {
+                    Err(status) if !matches!(status.code(), 404 | 409) => return Err(status),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -171,7 +204,7 @@ fn conditions(namespace: &Object, remaining: &Remaining, now: Timestamp) -> Valu
 
 /// Empties namespaces that are being deleted, until `stop`.
 pub(super) async fn run(namespaces: Storage, content: Content, stop: CancellationToken) {
-    let mut queue = Queue::default();
+    let (mut queue, mut late) = (Queue::default(), Queue::default());
     let mut notices = namespaces.subscribe();
     loop {
         tokio::select! {
@@ -180,11 +213,15 @@ pub(super) async fn run(namespaces: Storage, content: Content, stop: Cancellatio
                 Some(Notice::Changed(change)) => match &change.entry {
                     Some(entry) if entry.object().is_deleting() => queue.add(change.name()),
                     Some(_) => {}
-                    None => queue.add_after(change.name(), SECOND_SWEEP),
+                    None => {
+                        queue.add(change.name());
+                        late.add_after(change.name(), SECOND_SWEEP);
+                    }
                 },
                 Some(Notice::Reset) => {}
                 None => return,
             },
+            name = late.next() => queue.add(name),
             name = queue.next() => match pass(&namespaces, &content, &name).await {
                 Ok(true) => queue.succeeded(&name),
                 Ok(false) => queue.failed(&name),
@@ -201,7 +238,8 @@ pub(super) async fn run(namespaces: Storage, content: Content, stop: Cancellatio
 /// is left, look again later.
 async fn pass(namespaces: &Storage, content: &Content, name: &str) -> Result<bool, Status> {
     let Some(entry) = namespaces.get("", name) else {
-        return Ok(content.sweep(name).await.is_empty());
+        content.sweep_orphans(namespaces, name).await?;
+        return Ok(true);
     };
     if !entry.object().is_deleting() {
         return Ok(true);

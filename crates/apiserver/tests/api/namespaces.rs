@@ -246,3 +246,19 @@ async fn finalizers_of_the_spec_change_through_finalize_only() {
     api.until("/api/v1/namespaces/demo", |answer| answer.code == 404)
         .await;
 }
+
+#[tokio::test]
+async fn a_name_that_is_taken_again_at_once_keeps_its_new_content() {
+    let api = Api::start().await;
+    for round in 0..15 {
+        api.namespace("demo").await;
+        let map = json!({"metadata": {"name": format!("m{round}")}});
+        api.create("/api/v1/namespaces/demo/configmaps", map).await;
+        tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+        let names = api.get("/api/v1/namespaces/demo/configmaps").await;
+        assert_eq!(names.names(), [format!("m{round}")], "round {round}");
+        assert_eq!(api.get("/api/v1/namespaces/demo/serviceaccounts").await.names().len(), 3, "round {round}");
+        api.call(Who::Admin, "DELETE", "/api/v1/namespaces/demo", Value::Null).await.expect(200);
+        api.until("/api/v1/namespaces/demo", |answer| answer.code == 404).await;
+    }
+}
