@@ -108,7 +108,10 @@ impl<'a> Kinds<'a> {
 /// The name under which a kind is defined in `schemas/`: as in the OpenAPI documents of Kubernetes and OpenShift.
 fn definition_name(kind: &Gvk) -> String {
     if kind.group == "apiextensions.k8s.io" {
-        return format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{}.{}", kind.version, kind.kind);
+        return format!(
+            "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{}.{}",
+            kind.version, kind.kind
+        );
     }
     let (first, owner) = match kind.group.split_once('.') {
         None => (

@@ -257,8 +257,18 @@ async fn a_name_that_is_taken_again_at_once_keeps_its_new_content() {
         tokio::time::sleep(std::time::Duration::from_millis(round)).await;
         let names = api.get("/api/v1/namespaces/demo/configmaps").await;
         assert_eq!(names.names(), [format!("m{round}")], "round {round}");
-        assert_eq!(api.get("/api/v1/namespaces/demo/serviceaccounts").await.names().len(), 3, "round {round}");
-        api.call(Who::Admin, "DELETE", "/api/v1/namespaces/demo", Value::Null).await.expect(200);
-        api.until("/api/v1/namespaces/demo", |answer| answer.code == 404).await;
+        assert_eq!(
+            api.get("/api/v1/namespaces/demo/serviceaccounts")
+                .await
+                .names()
+                .len(),
+            3,
+            "round {round}"
+        );
+        api.call(Who::Admin, "DELETE", "/api/v1/namespaces/demo", Value::Null)
+            .await
+            .expect(200);
+        api.until("/api/v1/namespaces/demo", |answer| answer.code == 404)
+            .await;
     }
 }
