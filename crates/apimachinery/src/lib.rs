@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod apply;
 pub mod authn;
 pub mod authz;
 pub mod cache;

@@ -17,8 +17,8 @@ const SUFFIX_LENGTH: usize = 5;
 /// Without vowels and lookalikes, so that no words arise.
 const SUFFIX_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// Fields of the metadata that a client cannot set and that this server does not keep.
-const DROPPED: [&str; 2] = ["managedFields", "selfLink"];
+/// Fields of the metadata that this server does not keep. (Who may say whose fields are, the server decides before.)
+const DROPPED: [&str; 1] = ["selfLink"];
 
 /// A name that begins with `prefix` and ends at random.
 pub(crate) fn generate_name(prefix: &str) -> String {

@@ -3,8 +3,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::definitions::Definitions;
-use crate::{object::Object, schema_port::ObjectSchema, status::Status};
+use super::{compact::Shape, definitions::Definitions};
+use crate::{
+    object::Object,
+    schema_port::{ObjectSchema, Topology},
+    status::Status,
+};
 
 /// A definition by name, with the set that it belongs to.
 #[derive(Debug, Clone)]
@@ -54,5 +58,24 @@ impl ObjectSchema for Kind {
         self.definitions
             .strategic_merge(&self.name, current, patch)
             .map_err(|error| Status::bad_request(error.to_string()))
+    }
+
+    fn topology(&self, path: &[&str]) -> Topology {
+        let mut field = self.definitions.get(&self.name);
+        for name in path {
+            let mut schema = field.map(|field| self.definitions.resolve(field));
+            while let Some(Shape::Array(items)) = schema.map(|schema| &schema.shape) {
+                schema = Some(self.definitions.resolve(items));
+            }
+            field = schema.and_then(|schema| schema.field(name));
+        }
+        let Some(field) = field else { return Topology::Natural };
+        match (&field.merge.key, &self.definitions.resolve(field).shape) {
+            (Some(key), Shape::Array(_)) if field.merge.list => Topology::Keyed(key.to_string()),
+            (None, Shape::Array(_)) if field.merge.list => Topology::Set,
+            (_, Shape::Any) => Topology::Atomic,
+            _ if field.merge.replace => Topology::Atomic,
+            _ => Topology::Natural,
+        }
     }
 }

@@ -1,4 +1,5 @@
 //! [`Call`]: a request to a resource, from its path to its answer.
+mod apply;
 mod write;
 
 use std::sync::Arc;

@@ -45,6 +45,11 @@ fn options_invalid(kind: &str, errors: &[FieldError]) -> Status {
     )
 }
 
+/// 422 for options of a patch.
+pub(crate) fn patch_invalid(errors: &[FieldError]) -> Status {
+    options_invalid("PatchOptions", errors)
+}
+
 impl Query {
     pub(crate) fn parse(query: Option<&str>) -> Self {
         let pairs = query

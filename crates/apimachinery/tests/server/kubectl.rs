@@ -193,6 +193,15 @@ async fn kubectl_cannot_tell() {
         assert_eq!(dry, "widget.toys.example.com/a configured (server dry run)\n");
         assert_eq!(ok("get wd a -o jsonpath={.spec.color}").await, "green");
 
+        let applied = served
+            .ok(
+                "apply --server-side --validate=false -f -",
+                &WIDGET.replace("name: a", "name: s"),
+            )
+            .await;
+        assert_eq!(applied, "widget.toys.example.com/s serverside-applied\n");
+        ok("delete wd s").await;
+
         ok("label wd a size=big").await;
         ok("annotate wd a note=x").await;
         assert!(ok("get wd -l size=big --show-labels").await.contains("size=big"));

@@ -586,3 +586,69 @@ async fn head_answers_without_a_body() {
     assert!(response.headers().contains_key("audit-id"));
     assert!(http_body::Body::is_end_stream(response.body()));
 }
+
+#[tokio::test]
+async fn configurations_are_applied() {
+    let toy = Toy::new().await;
+    let item = format!("{WIDGETS}/a");
+    let apply = async |manager: &str, query: &str, body: &str| {
+        let path = format!("{item}?fieldManager={manager}{query}");
+        toy.ask_as("PATCH", &path, "application/apply-patch+yaml", body)
+            .await
+    };
+    let yaml = |labels: &str| {
+        format!(
+            "apiVersion: toys.example.com/v1\nkind: Widget\nmetadata: {{name: a, labels: {{{labels}}}}}\n"
+        )
+    };
+    assert_eq!(apply("", "", &yaml("")).await.0, 422);
+    assert_eq!(apply("m", "", "kind: Widget").await.0, 400);
+    let (code, created) = apply("m", "", &yaml("x: one, z: w")).await;
+    assert_eq!(code, 201, "{created}");
+    let owned = &created["metadata"]["managedFields"][0];
+    assert_eq!(
+        owned["fieldsV1"],
+        json!({"f:metadata": {"f:labels": {"f:x": {}, "f:z": {}}}})
+    );
+    // Applied again, nothing happens; a client that sends the object back does not change whose fields are.
+    assert_eq!(
+        apply("m", "", &yaml("x: one, z: w")).await,
+        (200, created.clone())
+    );
+    let mut returned = created.clone();
+    returned["metadata"]["managedFields"] = json!([]);
+    assert_eq!(toy.ask("PUT", &item, returned).await, (200, created.clone()));
+    let (code, refused) = apply("other", "", &yaml("x: two")).await;
+    assert_eq!(code, 409);
+    assert_eq!(
+        message(&refused),
+        "Apply failed with 1 conflict: conflict with \"m\" using toys.example.com/v1: .metadata.labels.x"
+    );
+    assert_eq!(refused["details"]["causes"][0]["reason"], "FieldManagerConflict");
+    assert_eq!(
+        apply("other", "&force=true&dryRun=All", &yaml("x: two")).await.0,
+        200
+    );
+    assert_eq!(toy.get(&item).await.1, created);
+    assert_eq!(
+        apply("other", "&force=true", &yaml("x: two")).await.1["metadata"]["labels"],
+        json!({"x": "two", "z": "w"})
+    );
+    assert_eq!(
+        apply("m", "", &yaml("")).await.1["metadata"]["labels"],
+        json!({"x": "two"})
+    );
+    assert_eq!(
+        toy.ask("PATCH", &format!("{item}?force=true"), json!({})).await.0,
+        422
+    );
+    let (code, body) = toy
+        .ask_as(
+            "PATCH",
+            &format!("{WIDGETS}/none/status?fieldManager=m"),
+            "application/apply-patch+yaml",
+            &yaml(""),
+        )
+        .await;
+    assert_eq!(code, 400, "{body}");
+}

@@ -3,15 +3,27 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::{Call, Served, created, deleted};
+use crate::apply;
 use crate::context::Context;
+use crate::field::FieldError;
 use crate::object::Object;
 use crate::patch::Patch;
 use crate::rest::Deleted;
 use crate::server::body::Body;
 use crate::server::decode::{self, Expected, Held};
 use crate::server::negotiate::Offer;
-use crate::server::render;
+use crate::server::{query, render};
 use crate::status::Status;
+
+/// Whose fields are is what server-side apply wrote down, whatever a client sends back.
+pub(super) fn keep_owners(object: &mut Object, current: &Object) {
+    match current.at(&["metadata", "managedFields"]) {
+        Some(owners) => object
+            .metadata_mut()
+            .insert("managedFields".into(), owners.clone()),
+        None => object.metadata_mut().remove("managedFields"),
+    };
+}
 
 impl Call<'_> {
     pub(super) async fn create<B>(
@@ -30,6 +42,7 @@ impl Call<'_> {
         let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.set_namespace(served, &mut object)?;
+        object.metadata_mut().remove("managedFields");
         if let Some(admission) = &cx.admission {
             admission.create(cx, &mut object).await?;
         }
@@ -38,7 +51,7 @@ impl Call<'_> {
         Ok(renderer.object(StatusCode::CREATED, &created(entry)))
     }
 
-    async fn read<B>(&self, served: &Served<'_>, body: B) -> Result<Held<'_>, Status>
+    pub(super) async fn read<B>(&self, served: &Served<'_>, body: B) -> Result<Held<'_>, Status>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -47,7 +60,7 @@ impl Call<'_> {
     }
 
     /// The namespace of a new object is that of the path.
-    fn set_namespace(&self, served: &Served<'_>, object: &mut Object) -> Result<(), Status> {
+    pub(super) fn set_namespace(&self, served: &Served<'_>, object: &mut Object) -> Result<(), Status> {
         if !served.resource.is_namespaced() {
             object.set_namespace("");
             return Ok(());
@@ -62,7 +75,7 @@ impl Call<'_> {
     }
 
     /// Name and namespace of an updated object are those of the path.
-    fn check_name(&self, served: &Served<'_>, object: &mut Object) -> Result<(), Status> {
+    pub(super) fn check_name(&self, served: &Served<'_>, object: &mut Object) -> Result<(), Status> {
         let name = self.path.name.as_ref();
         if object.name() != name {
             return Err(Status::bad_request(format!(
@@ -101,10 +114,15 @@ impl Call<'_> {
         let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.check_name(served, &mut object)?;
-        let updated = served
-            .rest
-            .update(cx, &self.path.name, &|_| Ok(object.clone()))
-            .await?;
+        let transform = |current: Option<&Object>| {
+            let mut wanted = object.clone();
+            match current {
+                Some(current) => keep_owners(&mut wanted, current),
+                None => drop(wanted.metadata_mut().remove("managedFields")),
+            }
+            Ok(wanted)
+        };
+        let updated = served.rest.update(cx, &self.path.name, &transform).await?;
         let code = if updated.created {
             StatusCode::CREATED
         } else {
@@ -128,6 +146,13 @@ impl Call<'_> {
         let expected = served.expected(&self.query)?;
         let media_type = decode::media_type(&self.exchange.parts.headers);
         let body = self.read(served, body).await?;
+        if media_type == apply::MEDIA_TYPE {
+            return self.apply(cx, served, &expected, &renderer, &body).await;
+        }
+        if self.query.has("force") {
+            let detail = "may not be specified for non-apply patch";
+            return Err(query::patch_invalid(&[FieldError::forbidden("force", detail)]));
+        }
         let patch = Patch::parse(&media_type, &body)?;
         let names = served.resource.group_resource();
         let transform = |current: Option<&Object>| {
@@ -157,6 +182,7 @@ impl Call<'_> {
         }
         expected.conform(cx, &mut object, Vec::new())?;
         self.check_name(served, &mut object)?;
+        keep_owners(&mut object, current);
         Ok(object)
     }
 
