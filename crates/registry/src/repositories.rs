@@ -1,6 +1,6 @@
 //! Image streams as repositories: tags, membership, and what a push records.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_blobs::Driver;
@@ -25,8 +25,6 @@ use crate::{
     stream::{Stream, Streams},
 };
 
-/// How old the knowledge of a stream may be when a push to it begins.
-const PUSH_AGE: Duration = Duration::from_secs(1);
 /// How often the deletion of a tag is tried when the stream changes under it.
 const DELETE_ATTEMPTS: u32 = 5;
 
@@ -191,7 +189,7 @@ impl Repositories for ImageStreams {
         if let (Some(limits), Some(size)) = (&self.limits, size) {
             limits.admit(name, size).await?;
         }
-        let stream = self.streams.within(name, PUSH_AGE).await?;
+        let stream = self.streams.recent(name).await?;
         self.incarnations
             .begin(name, stream.as_ref().map(|stream| stream.uid()))
             .await
@@ -205,7 +203,7 @@ impl Repositories for ImageStreams {
     ) -> Result<(), Refusal> {
         let anonymous = Identity::anonymous();
         let who = Identity::of(caller).unwrap_or(&anonymous);
-        let stream = self.streams.within(name, PUSH_AGE).await?;
+        let stream = self.streams.recent(name).await?;
         let uid = stream.as_ref().map(|stream| stream.uid());
         self.incarnations.begin(name, uid).await?;
         let mut recorded = false;

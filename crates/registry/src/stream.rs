@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::{metrics::Metrics, refuse};
 
-/// How long a stream that was seen to exist answers reads by digest.
-const RECENT: Duration = Duration::from_secs(10);
+/// How long a stream that was seen to exist answers reads by digest: a deleted one opens nothing after that.
+const RECENT: Duration = Duration::from_secs(1);
 /// Bytes of streams and of their layers that are kept; one costs about twice its bytes.
 const CAPACITY_BYTES: u64 = 8 << 20;
 /// Streams that the bound above is expected to hold.
@@ -141,7 +141,10 @@ impl Layers {
         let children = layers.images.values().flat_map(|image| &image.manifests);
         let children: HashSet<Digest> = children.filter_map(|digest| digest.parse().ok()).collect();
         let own = layers.blobs.keys().chain(layers.images.keys());
-        let all = own.filter_map(|digest| digest.parse().ok()).chain(children.iter().copied()).collect();
+        let all = own
+            .filter_map(|digest| digest.parse().ok())
+            .chain(children.iter().copied())
+            .collect();
         Ok(Self { all, children })
     }
 }
@@ -233,22 +236,13 @@ impl Streams {
         }
     }
 
-    /// The stream as it was within the last ten seconds, or as it is now. Good for saying yes: what is missing from it may
+    /// The stream as it was a moment ago, or as it is now. Good for saying yes: what is missing from it may
     /// have come since.
     pub(crate) async fn recent(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
-        self.within(name, RECENT).await
-    }
-
-    /// The stream as it was within the given time, or as it is now.
-    pub(crate) async fn within(
-        &self,
-        name: &RepositoryName,
-        age: Duration,
-    ) -> Result<Option<Arc<Stream>>, Refusal> {
         let recent = self
             .streams
             .get(name)
-            .filter(|parsed| parsed.seen.elapsed() < age);
+            .filter(|parsed| parsed.seen.elapsed() < RECENT);
         self.metrics.stream_lookup(recent.is_some());
         match recent {
             Some(parsed) => Ok(Some(parsed.value)),
@@ -313,7 +307,7 @@ impl Streams {
     ) -> serde_json::Result<Arc<T>> {
         let (value, fresh) = match kept.get(name) {
             Some(parsed) if same(&parsed.bytes, &bytes) => {
-                // Renewing the time costs a write to the cache: once a second is often enough for what it is used for.
+                // Renewing the time costs a write to the cache, which is not worth it for every read of a tag.
                 (
                     parsed.value,
                     asked.at.saturating_duration_since(parsed.seen) > RECENT / 10,

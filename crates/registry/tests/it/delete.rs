@@ -81,7 +81,13 @@ async fn deleting_a_manifest_takes_it_out_of_the_stream() {
     let (api, registry) = world();
     let old = prepare(&registry, ALICE, "demo/app", "old").await;
     let new = prepare(&registry, ALICE, "demo/app", "new").await;
-    for (tag, manifest) in [("moved", &new), ("moved", &old), ("kept", &old), ("kept", &new), ("new", &new)] {
+    for (tag, manifest) in [
+        ("moved", &new),
+        ("moved", &old),
+        ("kept", &old),
+        ("kept", &new),
+        ("new", &new),
+    ] {
         let pushed = registry.push_manifest(ALICE, "demo/app", tag, manifest).await;
         assert_eq!(pushed.status, StatusCode::CREATED);
     }
@@ -94,7 +100,11 @@ async fn deleting_a_manifest_takes_it_out_of_the_stream() {
     assert_eq!(delete(ALICE, &old).await.status, StatusCode::FORBIDDEN);
     let refused = delete(admin, &old).await;
     assert_eq!(refusal(&refused), (403, "DENIED".to_owned()));
-    assert!(refused.message().contains("imagestreams/status"), "{}", refused.message());
+    assert!(
+        refused.message().contains("imagestreams/status"),
+        "{}",
+        refused.message()
+    );
     assert_eq!(api.state().streams["demo/app"].len(), 3);
     api.grant("root update imagestreams/status demo/app");
 
