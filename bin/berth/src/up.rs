@@ -177,32 +177,50 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
     tasks.spawn("registry", |stop| {
         serve(listeners.registry, Some(registry_tls), limits, service, stop)
     });
-    let draining_registry = registry.clone();
+    let (closing_api, draining_registry) = (api.clone(), registry.clone());
     tasks.spawn("readiness", move |stop| async move {
         tokio::select! {
             () = draining.stopped() => {}
             () = stop.stopped() => {}
         }
+        // Probes fail from now on, and watches, which would last for an hour, end.
         draining_registry.drain();
+        closing_api.close();
         stop.stopped().await;
         Ok::<_, Infallible>(())
     });
 
-    let began = ready(&api, &registry);
-    let announce = async {
-        began.await?;
-        data.write("endpoints.json", &endpoints.render())?;
-        page::show(&arguments.data_dir, &endpoints);
-        anyhow::Ok(())
-    };
-    let shutdown = async {
-        match announce.await {
+    let mut failed = None;
+    let until = async {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let announced = tokio::select! {
+            () = &mut shutdown => return,
+            announced = announce(&api, &registry, &data, &arguments, &endpoints) => announced,
+        };
+        match announced {
             Ok(()) => shutdown.await,
-            Err(error) => warn!(error = %format!("{error:#}"), "could not become ready"),
+            Err(error) => failed = Some(error),
         }
     };
-    tasks.run_until(shutdown).await?;
+    tasks.run_until(until).await?;
+    if let Some(error) = failed {
+        return Err(error.context("berth could not become ready"));
+    }
     info!("stopped");
+    Ok(())
+}
+
+/// Waits until everything answers, and says so.
+async fn announce(
+    api: &ApiServer,
+    registry: &Registry,
+    data: &DataDir,
+    arguments: &Arguments,
+    endpoints: &Endpoints,
+) -> Result<()> {
+    ready(api, registry).await?;
+    data.write("endpoints.json", &endpoints.render())?;
+    page::show(&arguments.data_dir, endpoints);
     Ok(())
 }
 
