@@ -11,6 +11,7 @@ use http::{Method, StatusCode, request::Parts};
 use crate::{
     credentials::Credentials,
     decision::{Decision, Decisions, Object, Right},
+    exchange::Who,
     identity::{ANONYMOUS, Identities, Identity},
     origin, refuse,
 };
@@ -58,7 +59,12 @@ impl Gate {
         rights: &[(Right, Object<'_>)],
     ) -> Result<Caller, Refusal> {
         let who = match self.authenticate(head, rights).await? {
-            Authenticated::As(who) => who,
+            Authenticated::As(who) => {
+                if let Some(known) = head.extensions.get::<Who>() {
+                    known.is(&who);
+                }
+                who
+            }
             Authenticated::Headerless => {
                 let may_try = !rights.is_empty()
                     && rights.iter().all(|(right, _)| *right == Right::Pull)

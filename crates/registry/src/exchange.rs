@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -55,6 +55,7 @@ pub(crate) struct Exchange {
     answer_type: Option<HeaderValue>,
     operation: Option<&'static str>,
     caller: Option<Caller>,
+    who: Who,
     refused: Option<Refused>,
     sent: u64,
     /// Bytes that the kernel sends without passing through here.
@@ -84,10 +85,16 @@ impl Exchange {
             answer_type: None,
             operation: None,
             caller: None,
+            who: Who::default(),
             refused: None,
             sent: 0,
             by_kernel: None,
         }
+    }
+
+    /// Where the gate says who the sender is, also of a request that it refuses.
+    pub(crate) fn who(&self) -> Who {
+        self.who.clone()
     }
 
     /// Holds a place among the running requests until the answer is sent.
@@ -160,13 +167,10 @@ impl Exchange {
     fn write_line(&self, duration: std::time::Duration, received: u64, sent: u64) {
         let route = route::parse(self.uri.path()).ok();
         let (name, reference) = route.as_ref().map_or((None, None), vars);
-        let user = self.caller.as_ref().map(|caller| &**caller.name());
-        let uid = self
-            .caller
-            .as_ref()
-            .and_then(Identity::of)
-            .map(|who| &*who.uid)
-            .filter(|uid| !uid.is_empty());
+        let who = self.who.0.get();
+        let named = || self.caller.as_ref().map(|caller| &**caller.name());
+        let user = who.map(|who| &*who.name).or_else(named);
+        let uid = who.map(|who| &*who.uid).filter(|uid| !uid.is_empty());
         let code = self.refused.as_ref().map(|refused| refused.code.as_str());
         let message = self.refused.as_ref().map(|refused| &*refused.message);
         macro_rules! line {
@@ -209,6 +213,17 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// The sender of a request, once the gate knows; in the extensions of the request.
+#[derive(Clone, Default)]
+pub(crate) struct Who(Arc<OnceLock<Arc<Identity>>>);
+
+impl Who {
+    pub(crate) fn is(&self, identity: &Arc<Identity>) {
+        // A request has one sender: whoever asks twice says the same.
+        let _known = self.0.set(Arc::clone(identity));
     }
 }
 

@@ -123,6 +123,7 @@ impl Registry {
             .insert(if tls { Scheme::Https } else { Scheme::Http });
         head.extensions.insert(id.clone());
         let mut exchange = Exchange::begin(&head, id.clone(), &inner.metrics, inner.config.access_log);
+        head.extensions.insert(exchange.who());
         let span = error_span!("request", id = id.as_str());
         let mut response = inner
             .dispatch(head, body, &mut exchange, &id)

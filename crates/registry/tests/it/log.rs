@@ -125,6 +125,7 @@ async fn a_request_is_one_line_with_its_id() {
     assert_eq!(access[1]["fields"]["http.request.id"], id);
     assert_eq!(denied.json()["errors"][0]["detail"]["requestId"], id);
     assert_eq!(access[1]["fields"]["err.code"], "DENIED");
+    assert_eq!(access[1]["fields"]["openshift.auth.user"], "alice");
     // Probes are not worth a line at the usual level.
     assert_eq!(
         (access[2]["level"].as_str(), access[0]["level"].as_str()),
