@@ -69,7 +69,9 @@ impl ObjectSchema for Kind {
             }
             field = schema.and_then(|schema| schema.field(name));
         }
-        let Some(field) = field else { return Topology::Natural };
+        let Some(field) = field else {
+            return Topology::Natural;
+        };
         match (&field.merge.key, &self.definitions.resolve(field).shape) {
             (Some(key), Shape::Array(_)) if field.merge.list => Topology::Keyed(key.to_string()),
             (None, Shape::Array(_)) if field.merge.list => Topology::Set,
