@@ -62,7 +62,10 @@ impl Kubectl {
         let name = format!("token-{}", crate::image::digest(token.as_bytes()).split_off(56));
         let kubeconfig = self.home.join(name);
         fs::write(&kubeconfig, config.to_string()).expect("the kubeconfig can be written");
-        Self { kubeconfig, ..self.clone() }
+        Self {
+            kubeconfig,
+            ..self.clone()
+        }
     }
 
     /// The command, for callers that need more than [`Kubectl::run`].

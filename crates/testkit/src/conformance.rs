@@ -9,8 +9,8 @@ mod client;
 mod content;
 mod manifests;
 
-pub use self::client::Target;
 use self::client::Client;
+pub use self::client::Target;
 
 /// What a walk found.
 #[derive(Debug, Default)]
