@@ -69,6 +69,7 @@ impl Config {
 pub struct FilesystemDriver {
     root: Arc<Root>,
     permits: Arc<Semaphore>,
+    writers: writer::Writers,
 }
 
 impl FilesystemDriver {
@@ -82,6 +83,7 @@ impl FilesystemDriver {
         Ok(FilesystemDriver {
             root: Arc::new(root),
             permits: Arc::new(Semaphore::new(config.max_threads.max(1))),
+            writers: writer::Writers::default(),
         })
     }
 

@@ -23,6 +23,7 @@ fn scratch_without_cache() -> (FilesystemDriver, TempDir) {
         FilesystemDriver {
             root: Arc::new(root),
             permits: Arc::new(Semaphore::new(4)),
+            writers: writer::Writers::default(),
         },
         directory,
     )
@@ -395,4 +396,27 @@ fn a_mount_inside_the_root_is_refused() {
     };
     let error = FilesystemDriver::open(&Config::new(root.path())).unwrap_err();
     assert!(error.to_string().contains("another filesystem"), "{error}");
+}
+
+/// Writes are cut at multiples of their unit, which frames of any size have to survive.
+#[tokio::test]
+async fn frames_of_any_size_are_written_in_order() {
+    let (driver, directory) = scratch();
+    for frame in [1000, 65_536, 70_001, 262_144, 300_000, 3_000_000] {
+        let path = path(&format!("/upload/{frame}"));
+        let mut want = Vec::new();
+        // Twice, so that the second writer begins inside a unit.
+        for part in 0..2_u8 {
+            let mut writer = driver.append(&path, want.len() as u64).await.unwrap();
+            while want.len() < usize::from(part + 1) * 3_333_333 {
+                let bytes: Vec<u8> = (0..=250).cycle().skip(want.len() % 251).take(frame).collect();
+                writer.write(Bytes::from(bytes.clone())).await.unwrap();
+                want.extend(bytes);
+                assert_eq!(writer.length(), want.len() as u64);
+            }
+            assert_eq!(writer.release(Vec::new()).await.unwrap(), want.len() as u64);
+        }
+        let file = directory.path().join("upload").join(frame.to_string());
+        assert!(std::fs::read(file).unwrap() == want, "frames of {frame} bytes");
+    }
 }

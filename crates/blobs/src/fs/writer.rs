@@ -1,6 +1,13 @@
 //! Appending to files.
 
-use std::{fs::File, io::IoSlice, sync::Arc};
+use std::{
+    fs::File,
+    io::IoSlice,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes};
@@ -18,8 +25,13 @@ use super::{
 };
 use crate::{Append, BlobPath, Error, Result, Step};
 
-/// So many bytes are gathered before they are written, and so many more may be on their way to the file at the same time.
+/// So many bytes are gathered at least before they are written, and as many more may be on their way to the file at the same
+/// time. Writes end at multiples of this, so that the kernel can keep them in large pieces.
 const WRITE_BYTES: usize = 256 << 10;
+/// So many bytes are gathered at most: each write is a hop to another thread, which counts while large uploads are few.
+const WRITE_BYTES_MAX: usize = 1 << 20;
+/// All uploads together gather so many bytes before each has to do with [`WRITE_BYTES`].
+const WRITE_BYTES_TOGETHER: usize = 4 << 20;
 /// Most buffers given to the kernel at once; Linux takes 1024.
 const VECTOR_MAX: usize = 512;
 
@@ -69,6 +81,33 @@ pub(super) fn open(root: &Arc<Root>, path: &BlobPath, offset: u64) -> Result<Arc
     Err(Error::NotFound { path: path.clone() })
 }
 
+/// How many writers a driver has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writers(Arc<AtomicUsize>);
+
+/// Counts as one of the writers until it is dropped.
+struct Writing(Arc<AtomicUsize>);
+
+impl Writers {
+    fn enter(&self) -> Writing {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Writing(Arc::clone(&self.0))
+    }
+}
+
+impl Writing {
+    /// All writers, this one included.
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed).max(1)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Appends to an open, locked file. The lock goes with the last handle of the file, and so not before a write that is still
 /// under way when the writer is dropped.
 pub(super) struct Writer {
@@ -80,11 +119,14 @@ pub(super) struct Writer {
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     under_way: Option<JoinHandle<Result<()>>>,
+    writing: Writing,
 }
 
 impl Writer {
-    pub(super) const fn new(driver: FilesystemDriver, path: BlobPath, file: Arc<File>, offset: u64) -> Self {
+    pub(super) fn new(driver: FilesystemDriver, path: BlobPath, file: Arc<File>, offset: u64) -> Self {
+        let writing = driver.writers.enter();
         Writer {
+            writing,
             driver,
             path,
             file,
@@ -125,6 +167,20 @@ impl Writer {
             .await
     }
 
+    /// Takes what lies behind the last multiple of [`WRITE_BYTES`] in the file away from what is gathered, if that is only a
+    /// part of the last piece.
+    fn cut(&mut self) -> Bytes {
+        let behind = (self.offset + self.gathered_bytes as u64) % WRITE_BYTES as u64;
+        let behind = usize::try_from(behind).unwrap_or(0);
+        match self.gathered.last_mut() {
+            Some(last) if behind < last.len() => {
+                self.gathered_bytes -= behind;
+                last.split_off(last.len() - behind)
+            }
+            _ => Bytes::new(),
+        }
+    }
+
     /// The gathered bytes and where they go.
     fn take_gathered(&mut self) -> (Vec<Bytes>, u64) {
         let offset = self.offset;
@@ -146,12 +202,16 @@ impl Append for Writer {
         }
         self.gathered_bytes += bytes.len();
         self.gathered.push(bytes);
-        if self.gathered_bytes < WRITE_BYTES && self.gathered.len() < VECTOR_MAX {
+        let enough = (WRITE_BYTES_TOGETHER / self.writing.count()).clamp(WRITE_BYTES, WRITE_BYTES_MAX);
+        if self.gathered_bytes < enough && self.gathered.len() < VECTOR_MAX {
             return Ok(());
         }
         // One write after the other: the file must never have a gap.
         self.settle().await?;
+        let rest = self.cut();
         let (bytes, offset) = self.take_gathered();
+        self.gathered_bytes = rest.len();
+        self.gathered.extend((!rest.is_empty()).then_some(rest));
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         self.under_way = Some(
             self.driver
