@@ -25,7 +25,13 @@ enum Command {
     Up(up::Arguments),
 }
 
+/// What the allocator keeps at the end of a heap instead of giving it back: twice this, in bytes.
+const ALLOCATOR_SLACK: usize = 512 << 10;
+
 fn main() -> ExitCode {
+    // glibc gives memory back as soon as 128 KiB at the end of a heap are free, and buffers of 64 KiB come and go all the
+    // time: every one of them would be mapped and zeroed anew. Freeing one larger block tells it that such sizes are usual.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(ALLOCATOR_SLACK)));
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::main(arguments),
