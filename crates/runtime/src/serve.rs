@@ -4,13 +4,15 @@
 //! response that carries a [`SendFile`] is sent by the kernel where the connection allows it.
 mod connections;
 mod inbound;
+mod leftover;
 mod outbound;
 mod wire;
 
 use std::{convert::Infallible, error::Error as StdError, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
@@ -24,6 +26,7 @@ use tracing::{debug, warn};
 
 use self::{
     connections::{Connections, Slot},
+    leftover::Leftover,
     outbound::Outbound,
     wire::{FileQueue, Plain, Stalling},
 };
@@ -333,7 +336,12 @@ impl Connection {
         let activity = self.slot.activity();
         hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
             let busy = activity.begin();
-            let mut request = request.map(|body| Inbound::new(body, stalled));
+            let leftover = leftover_of(&request);
+            let asks = request.headers().contains_key(header::EXPECT);
+            let mut request = request.map(|body| match leftover.clone() {
+                Some(leftover) => Inbound::new(body, stalled).leaving(leftover, asks),
+                None => Inbound::new(body, stalled),
+            });
             request.extensions_mut().insert(peer.clone());
             let mut service = service.clone();
             let files = files.clone();
@@ -342,9 +350,22 @@ impl Connection {
                     match never {}
                 }
                 let head = request.method() == http::Method::HEAD;
-                let response = service.call(request).await?;
+                let mut response = service.call(request).await?;
+                if let Some(leftover) = leftover
+                    && !leftover.settle(stalled).await
+                {
+                    response
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(Outbound::wrap(response, files.filter(|_| !head), busy))
             }
         })
     }
+}
+
+/// A place for what is left of a request's body, where it has one and the next request comes behind it.
+fn leftover_of(request: &Request<hyper::body::Incoming>) -> Option<Leftover> {
+    let shares_its_connection = request.version() < Version::HTTP_2;
+    (shares_its_connection && !request.body().is_end_stream()).then(Leftover::default)
 }

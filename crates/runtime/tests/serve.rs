@@ -156,6 +156,49 @@ async fn a_body_that_stalls_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_refused_body_costs_neither_the_answer_nor_the_connection() {
+    let limits = Limits {
+        stalled: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let (address, stop, running) = start(limits).await;
+    let last = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let chunked = format!("10000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x10000));
+    for (what, head, body, kept) in [
+        ("a body", "content-length: 5000000", "x".repeat(5_000_000), true),
+        ("chunks", "transfer-encoding: chunked", chunked, true),
+        (
+            "a body that does not come",
+            "content-length: 10",
+            "x".to_owned(),
+            false,
+        ),
+        (
+            "a body nobody asks for",
+            "content-length: 10\r\nexpect: 100-continue",
+            String::new(),
+            false,
+        ),
+    ] {
+        let after = if kept { last } else { "" };
+        let answer = exchange(
+            address,
+            &format!("POST / HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n{body}{after}"),
+        )
+        .await;
+        let text = String::from_utf8_lossy(&answer);
+        assert_eq!(
+            text.matches("HTTP/1.1 200").count(),
+            1 + usize::from(kept),
+            "{what}: {text}"
+        );
+        assert_eq!(text.matches("connection: close").count(), 1, "{what}: {text}");
+    }
+    stop.stop();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_stops_reading_is_let_go() {
     let limits = Limits {
         stalled: Duration::from_millis(100),
