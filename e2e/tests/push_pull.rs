@@ -183,7 +183,10 @@ fn a_role_binding_lets_somebody_else_pull() {
         .pull(Some(&stranger), "demo/app:v1", &target, &[])
         .refused();
     // A refused HEAD has no body, so some clients can only name its status.
-    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
+    assert!(
+        refused.contains("denied") || refused.contains("403 (Forbidden)"),
+        "{refused}"
+    );
     let refused = berth.skopeo().pull(None, "demo/app:v1", &target, &[]).refused();
     assert!(
         refused.contains("unauthorized") || refused.contains("authentication required"),
@@ -194,7 +197,10 @@ fn a_role_binding_lets_somebody_else_pull() {
         .push(&stranger, &source, "demo/app:v2", &[])
         .refused();
     // A refused HEAD has no body, so some clients can only name its status.
-    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
+    assert!(
+        refused.contains("denied") || refused.contains("403 (Forbidden)"),
+        "{refused}"
+    );
 
     let grant = [
         "create",
@@ -219,7 +225,10 @@ fn a_role_binding_lets_somebody_else_pull() {
         .push(&stranger, &source, "demo/app:v2", &[])
         .refused();
     // A refused HEAD has no body, so some clients can only name its status.
-    assert!(refused.contains("denied") || refused.contains("403 (Forbidden)"), "{refused}");
+    assert!(
+        refused.contains("denied") || refused.contains("403 (Forbidden)"),
+        "{refused}"
+    );
 
     // Public: anonymous clients pull once everybody may.
     let public = [
@@ -275,7 +284,10 @@ fn a_push_to_a_missing_project_says_so() {
         .skopeo()
         .push(&admin, &source, "demo/deep/app:v1", &[])
         .refused();
-    assert!(refused.contains("NAMESPACE/NAME") || refused.contains("project"), "{refused}");
+    assert!(
+        refused.contains("NAMESPACE/NAME") || refused.contains("project"),
+        "{refused}"
+    );
 }
 
 #[test]
