@@ -19,6 +19,9 @@ pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 /// What every body begins with, so that nobody takes it for something else.
 const MAGIC: &[u8] = b"k8s\0";
 
+/// Name of a field whose message's fields stand beside it.
+const INLINE: &str = ".";
+
 /// Nesting of messages; the deepest kind needs a handful.
 const DEPTH_LIMIT: usize = 16;
 
@@ -112,6 +115,9 @@ fn decode_message(message: usize, bytes: &[u8], depth: usize) -> Result<Map<Stri
                 if let Value::Object(map) = map {
                     map.insert(key, value);
                 }
+            }
+            Kind::Message(inline) if field.name == INLINE => {
+                object.extend(decode_message(*inline, wire.bytes()?, depth + 1)?);
             }
             kind => {
                 if let Some(value) = decode_value(kind, wire, depth)? {
@@ -249,6 +255,23 @@ mod tests {
                 json!({
                     "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {},
                     "spec": {"resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}},
+                }),
+            ),
+            (
+                // oc policy who-can get imagestreams/layers: the question stands beside kind and API version.
+                b"k8s\0\n:\n\x1dauthorization.openshift.io/v1\x12\x19LocalResourceAccessReview\x12*\n(\n\x00\x12\
+                  \x03get\x1a\x00\"\x00*\x13imagestreams/layers2\x00:\x00B\x00H\x00\x1a\x00\"\x00",
+                json!({
+                    "apiVersion": "authorization.openshift.io/v1", "kind": "LocalResourceAccessReview",
+                    "verb": "get", "resource": "imagestreams/layers",
+                }),
+            ),
+            (
+                // oc new-project demo
+                b"k8s\0\n)\n\x17project.openshift.io/v1\x12\x0eProjectRequest\x12\x1a\n\x14\n\x04demo\x12\x00\x1a\
+                  \x00\"\x00*\x002\x008\x00B\x00\x12\x00\x1a\x00\x1a\x00\"\x00",
+                json!({
+                    "apiVersion": "project.openshift.io/v1", "kind": "ProjectRequest", "metadata": {"name": "demo"},
                 }),
             ),
             (

@@ -5,7 +5,9 @@
 //!
 //! Source: Kubernetes documentation, "Using RBAC Authorization".
 mod aggregate;
+mod compact;
 mod escalation;
+mod reverse;
 mod rule;
 mod view;
 
@@ -13,7 +15,9 @@ use async_trait::async_trait;
 
 pub use self::{
     aggregate::aggregate,
+    compact::compact,
     escalation::{Escalation, uncovered},
+    reverse::WhoCan,
     rule::Rule,
     view::{Kind, Resolved, RoleRef, View},
 };

@@ -16,7 +16,7 @@ use crate::{
 
 /// Combinations of verb, group, resource and name that one check looks at; a rule of more is not held unless another
 /// rule covers it whole. Roles that people write have some hundreds.
-const COMBINATIONS_LIMIT: usize = 100_000;
+pub(super) const COMBINATIONS_LIMIT: usize = 100_000;
 
 /// Rules that a refusal names.
 const SHOWN_LIMIT: usize = 100;

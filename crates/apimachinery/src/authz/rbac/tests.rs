@@ -1,3 +1,5 @@
+mod reverse;
+
 use std::{sync::Arc, time::Instant};
 
 use serde_json::{Value, json};

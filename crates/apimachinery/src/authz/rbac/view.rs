@@ -94,6 +94,29 @@ enum Subject {
     Group(Box<str>),
 }
 
+/// The subjects of one binding.
+pub(super) struct Subjects<'a>(&'a [Subject]);
+
+impl Subjects<'_> {
+    /// Adds their names; a service account has the name of its user.
+    pub(super) fn add_to(&self, users: &mut BTreeSet<String>, groups: &mut BTreeSet<String>) {
+        for subject in self.0 {
+            match subject {
+                Subject::User(name) | Subject::ServiceAccount(name) => users.insert(name.to_string()),
+                Subject::Group(name) => groups.insert(name.to_string()),
+            };
+        }
+    }
+}
+
+fn note_missing(missing: &mut Vec<String>, role: &RoleRef) {
+    let kind = role.kind().to_lowercase();
+    let sentence = format!("{kind}.{} {:?} not found", super::GROUP, role.name);
+    if !missing.contains(&sentence) {
+        missing.push(sentence);
+    }
+}
+
 impl View {
     /// An empty view, in which nobody may do anything.
     #[must_use]
@@ -198,13 +221,34 @@ impl View {
                             return missing;
                         }
                     }
-                    None => {
-                        let kind = binding.role.kind().to_lowercase();
-                        let sentence = format!("{kind}.{} {:?} not found", super::GROUP, binding.role.name);
-                        if !missing.contains(&sentence) {
-                            missing.push(sentence);
-                        }
-                    }
+                    None => note_missing(&mut missing, &binding.role),
+                }
+            }
+        }
+        missing
+    }
+
+    /// Shows `visit` the rules and the subjects of every binding, cluster-wide and in `namespace`. Returns a sentence for
+    /// each role that does not exist.
+    pub(super) fn visit_all(
+        &self,
+        namespace: &str,
+        mut visit: impl FnMut(&[Rule], &Subjects<'_>),
+    ) -> Vec<String> {
+        let index = self.read();
+        let mut missing = Vec::new();
+        let scopes = [
+            ("", Some(&index.cluster_bindings)),
+            (namespace, index.bindings.get(namespace)),
+        ];
+        for (scope, bindings) in scopes {
+            for binding in bindings
+                .into_iter()
+                .flat_map(|bindings| bindings.by_name.values())
+            {
+                match index.role(scope, &binding.role) {
+                    Some(rules) => visit(rules, &Subjects(&binding.subjects)),
+                    None => note_missing(&mut missing, &binding.role),
                 }
             }
         }
