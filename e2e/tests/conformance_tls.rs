@@ -1,4 +1,5 @@
 //! The distribution protocol as an outside harness would try it: over TLS, with credentials, by a client in another language.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs::File,
