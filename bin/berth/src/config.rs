@@ -1,9 +1,13 @@
 //! The file of `berth up --config`: raw as written, then resolved into values that hold.
+mod login;
+
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use berth_runtime::{serve::Limits, telemetry::Format};
 use serde::Deserialize;
+
+pub(crate) use self::login::Login;
 
 /// What the file may say; every field has a default. Durations are written `500ms`, `30s`, `5m`, `2h` or `7d`.
 #[derive(Debug, Default, Deserialize)]
@@ -13,6 +17,10 @@ struct Raw {
     shutdown_grace: Option<String>,
     connections: RawConnections,
     uploads: RawUploads,
+    #[serde(rename = "publicURL")]
+    public_url: Option<String>,
+    identity_providers: Vec<login::RawProvider>,
+    token_config: login::RawTokens,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) upload_purge_every: Duration,
     /// Uploads with a request in flight at once; more are answered with 429. Default 256.
     pub(crate) uploads_concurrent: usize,
+    /// Who may log in and how.
+    pub(crate) login: Login,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -140,6 +150,12 @@ impl Config {
                 24 * HOUR,
             ),
             uploads_concurrent: problems.take("uploads.concurrent", raw.uploads.concurrent, count, 256),
+            login: Login::resolve(
+                raw.public_url,
+                raw.identity_providers,
+                &raw.token_config,
+                &mut problems,
+            ),
         };
         if !problems.0.is_empty() {
             bail!("{}", problems.0.join("; "));

@@ -4,6 +4,7 @@
 //! kind of token as on a cluster; only the transport stays in the process.
 mod identity;
 mod listen;
+mod login;
 mod page;
 
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -14,6 +15,7 @@ use berth_apimachinery::server::ApiServer;
 use berth_blobs::{Driver, FilesystemConfig, FilesystemDriver};
 use berth_client::Client;
 use berth_distribution::FileRegion;
+use berth_oauth::ClientAddress;
 use berth_registry::Registry;
 use berth_runtime::{
     Stop, Tasks,
@@ -41,6 +43,8 @@ const SERVICE_NAMES: [&str; 6] = [
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 ];
+/// The key that signs the state of uploads; kept, so that an upload goes on after a restart.
+const UPLOAD_SECRET: &str = "pki/upload.secret";
 /// How often certificates are looked at for renewal.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 60 * 60);
 /// Worker threads are few: requests are short, and files are read and written on threads of their own.
@@ -124,6 +128,7 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
         signing_keys: vec![pki.service_account_key.clone().into_bytes()],
         client_ca: Some(pki.client_authority.certificate.clone().into_bytes()),
         ca_bundle: pki.authority.certificate.clone().into_bytes(),
+        oauth: Some(login::config(&config.login, &endpoints.api, &data)?),
     })
     .await?;
     let identity = Identity::new(controllers.tokens())?;
@@ -133,7 +138,7 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
     ))?);
     let registry = Registry::new(
         registry_config(&endpoints),
-        protocol(&config, upload_secret(&data)?),
+        protocol(&config, kept_secret(&data, UPLOAD_SECRET)?),
         driver,
         client,
     );
@@ -264,10 +269,9 @@ fn write_kubeconfig(data: &DataDir, pki: &Pki, api: &str) -> Result<()> {
     Ok(())
 }
 
-/// The key that signs the state of uploads; kept, so that an upload goes on after a restart.
-fn upload_secret(data: &DataDir) -> Result<Vec<u8>> {
-    const FILE: &str = "pki/upload.secret";
-    if let Some(secret) = data.read(FILE)?.filter(|secret| !secret.is_empty()) {
+/// A random key that is made when it is first needed, and kept in a file.
+fn kept_secret(data: &DataDir, file: &str) -> Result<Vec<u8>> {
+    if let Some(secret) = data.read(file)?.filter(|secret| !secret.is_empty()) {
         return Ok(secret);
     }
     let secret = format!(
@@ -275,7 +279,7 @@ fn upload_secret(data: &DataDir) -> Result<Vec<u8>> {
         uuid::Uuid::new_v4().simple(),
         uuid::Uuid::new_v4().simple()
     );
-    data.write(FILE, secret.as_bytes())?;
+    data.write(file, secret.as_bytes())?;
     Ok(secret.into_bytes())
 }
 
@@ -296,7 +300,7 @@ fn protocol(config: &Config, secret: Vec<u8>) -> berth_distribution::Config {
     }
 }
 
-/// The API server with the client certificate of the connection where it looks for it.
+/// The API server with the address and the client certificate of the connection where it looks for them.
 fn api_service(
     api: ApiServer,
 ) -> impl tower::Service<
@@ -309,14 +313,12 @@ fn api_service(
 + Sync
 + 'static {
     service_fn(move |mut request: Request<Inbound>| {
-        let certificates = request
-            .extensions()
-            .get::<Peer>()
-            .map(|peer| peer.certificates.to_vec());
-        if let Some(certificates) = certificates.filter(|chain| !chain.is_empty()) {
-            request
-                .extensions_mut()
-                .insert(PeerCertificates::new(certificates));
+        if let Some(peer) = request.extensions().get::<Peer>().cloned() {
+            request.extensions_mut().insert(ClientAddress(peer.address.ip()));
+            if !peer.certificates.is_empty() {
+                let certificates = PeerCertificates::new(peer.certificates.to_vec());
+                request.extensions_mut().insert(certificates);
+            }
         }
         api.clone().oneshot(request)
     })
@@ -410,8 +412,8 @@ mod tests {
     fn the_upload_key_is_kept() {
         let scratch = tempfile::tempdir().unwrap();
         let data = DataDir::open(scratch.path()).unwrap();
-        let first = upload_secret(&data).unwrap();
+        let first = kept_secret(&data, UPLOAD_SECRET).unwrap();
         assert_eq!(first.len(), 64);
-        assert_eq!(upload_secret(&data).unwrap(), first);
+        assert_eq!(kept_secret(&data, UPLOAD_SECRET).unwrap(), first);
     }
 }

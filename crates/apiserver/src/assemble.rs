@@ -17,8 +17,8 @@ use crate::controllers::{Parts, RunningFeed};
 use crate::kinds::Kinds;
 use crate::tokens::Tokens;
 use crate::{
-    Config, Controllers, Error, authentication, authorization, bootstrap, core, extensions, image, project,
-    rbac, tokens, user,
+    Config, Controllers, Error, authentication, authorization, bootstrap, core, extensions, image, oauth,
+    project, rbac, tokens, user,
 };
 
 /// The definitions of all kinds, a file for each API group.
@@ -32,6 +32,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("../schemas/project.openshift.io.yaml"),
     include_str!("../schemas/rbac.authorization.k8s.io.yaml"),
     include_str!("../schemas/user.openshift.io.yaml"),
+    berth_oauth::kinds::SCHEMA,
 ];
 
 /// Everything that a server answers with.
@@ -42,6 +43,7 @@ pub(crate) struct Assembled {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     pub(crate) admission: Arc<dyn Admission>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) oauth: Option<berth_oauth::OAuth>,
     pub(crate) controllers: Controllers,
 }
 
@@ -64,14 +66,17 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
         accounts,
         &config.ca_bundle,
     ));
-    let bearer = BearerTokens::new(vec![Arc::new(verifier) as Arc<dyn TokenAuthenticator>]);
 
     let access = rbac::Access::new();
     let rbac = rbac::register(&mut kinds, &access);
     let core = core::register(&mut kinds, identities, &tokens, &rbac.role_bindings);
-    authentication::register(&mut kinds, Arc::new(bearer.clone()));
     authorization::register(&mut kinds, &access.authorizer, &access.rbac);
-    user::register(&mut kinds);
+    let user = user::register(&mut kinds);
+    let oauth = oauth::register(&mut kinds, config, &access.authorizer, user, &core)?;
+    let mut bearer: Vec<Arc<dyn TokenAuthenticator>> = vec![Arc::new(verifier)];
+    bearer.extend(oauth.iter().map(|oauth| Arc::new(oauth.authenticator()) as _));
+    let bearer = BearerTokens::new(bearer);
+    authentication::register(&mut kinds, Arc::new(bearer.clone()));
     extensions::register(&mut kinds);
     let parts = project::Parts {
         namespaces: core.namespaces.clone(),
@@ -99,6 +104,9 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
     feed.load().await.map_err(Error::Load)?;
     let feed = RunningFeed::start(feed);
     bootstrap::run(&core, &rbac).await.map_err(Error::Bootstrap)?;
+    if let Some(oauth) = &oauth {
+        oauth.bootstrap().await.map_err(Error::Bootstrap)?;
+    }
     let controllers = feed.with(Parts {
         core,
         rbac,
@@ -107,6 +115,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
         quota,
         tokens: Arc::clone(&tokens),
         store: Arc::clone(&config.store),
+        oauth: oauth.clone(),
     });
     let authenticator = authenticator(config, bearer)?;
     Ok(Assembled {
@@ -116,6 +125,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
         authorizer: access.authorizer,
         admission,
         tokens,
+        oauth,
         controllers,
     })
 }

@@ -25,6 +25,8 @@ pub struct Config {
     pub client_ca: Option<Vec<u8>>,
     /// Certificates that clients verify this server (and the registry) with, PEM; put into token secrets as `ca.crt`.
     pub ca_bundle: Vec<u8>,
+    /// How people log in; none if they do not, here.
+    pub oauth: Option<berth_oauth::Config>,
 }
 
 impl fmt::Debug for Config {
@@ -34,6 +36,7 @@ impl fmt::Debug for Config {
             .field("external_registry_hosts", &self.external_registry_hosts)
             .field("issuer", &self.issuer)
             .field("audiences", &self.audiences)
+            .field("oauth", &self.oauth)
             .finish_non_exhaustive()
     }
 }
@@ -53,6 +56,9 @@ pub enum Error {
     /// The store could not be read.
     #[error("reading the metadata store")]
     Load(#[source] berth_store::Error),
+    /// An identity provider cannot be used as configured.
+    #[error("the configuration of logging in")]
+    OAuth(#[source] berth_oauth::ProviderError),
     /// The default objects could not be written.
     #[error("creating the default roles, namespaces and accounts")]
     Bootstrap(#[source] berth_apimachinery::status::Status),

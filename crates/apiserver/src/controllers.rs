@@ -50,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) quota: Arc<Quota>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) oauth: Option<berth_oauth::OAuth>,
 }
 
 /// The running feed of the server's memory, and the loops, which begin with [`Controllers::run`].
@@ -107,6 +108,7 @@ impl Controllers {
             quota,
             tokens,
             store,
+            oauth,
         } = self.parts;
         let child = CancellationToken::new();
         let until = || child.clone();
@@ -124,6 +126,9 @@ impl Controllers {
         ));
         loops.spawn(events::run(core.events, until()));
         loops.spawn(compaction::run(store, until()));
+        if let Some(oauth) = oauth {
+            loops.spawn(oauth.run(until()));
+        }
 
         let outcome = tokio::select! {
             () = stop => Ok(()),

@@ -19,6 +19,7 @@ mod events;
 mod extensions;
 mod image;
 mod kinds;
+mod oauth;
 mod project;
 mod quantity;
 mod rbac;

@@ -33,7 +33,9 @@ impl Access {
     pub(crate) fn new() -> Access {
         let view = View::new();
         let rbac = Arc::new(Rbac::new(view.clone()));
-        let authorizer = Arc::new(Union::new(vec![Arc::new(Masters), Arc::clone(&rbac) as _]));
+        let roles = Arc::new(Union::new(vec![Arc::new(Masters), Arc::clone(&rbac) as _]));
+        // First what the token is for, then what its user may do.
+        let authorizer = Arc::new(berth_oauth::scope::Scoped::new(roles));
         Access {
             view,
             rbac,

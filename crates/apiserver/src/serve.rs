@@ -35,6 +35,7 @@ pub async fn build(config: Config) -> Result<(ApiServer, Controllers), Error> {
         authorizer,
         admission,
         tokens,
+        oauth,
         controllers,
     } = assemble(&config).await?;
     let openapi = OpenApi::new(definitions, &endpoints);
@@ -66,6 +67,9 @@ pub async fn build(config: Config) -> Result<(ApiServer, Controllers), Error> {
         ),
     ] {
         builder = builder.raw(path, Arc::new(Fixed { content_type, text }));
+    }
+    for (path, handler) in oauth.iter().flat_map(berth_oauth::OAuth::handlers) {
+        builder = builder.raw(path, handler);
     }
     for endpoint in endpoints {
         builder = builder.endpoint(endpoint);

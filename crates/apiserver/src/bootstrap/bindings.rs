@@ -87,6 +87,16 @@ pub(super) const CLUSTER_ROLE_BINDINGS: &[BindingDefault] = &[
         &[Subject::Group("system:authenticated:oauth")],
     ),
     bind(
+        "system:oauth-token-deleters",
+        "system:oauth-token-deleter",
+        &[AUTHENTICATED],
+    ),
+    bind(
+        "system:openshift:useroauthaccesstoken-manager",
+        "system:openshift:useroauthaccesstoken-manager",
+        &[Subject::Group("system:authenticated:oauth")],
+    ),
+    bind(
         "registry-registry-role",
         "system:registry",
         &[Subject::ServiceAccount(REGISTRY_NAMESPACE, "registry")],

@@ -43,6 +43,7 @@ impl RoleDefault {
 const IMAGE: &[&str] = &["", "image.openshift.io"];
 const PROJECT: &[&str] = &["", "project.openshift.io"];
 const USER: &[&str] = &["", "user.openshift.io"];
+const OAUTH: &[&str] = &["", "oauth.openshift.io"];
 const BUILD: &[&str] = &["", "build.openshift.io"];
 const APPS_OPENSHIFT: &[&str] = &["", "apps.openshift.io"];
 const ROUTE: &[&str] = &["", "route.openshift.io"];
@@ -304,6 +305,16 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
     )
     .into(&["basic-user"]),
     role("basic-user", "A user that can get basic information about projects.", &[]).joining(&["basic-user"]),
+    role(
+        "system:oauth-token-deleter",
+        "Ends a session; everybody may end their own.",
+        &[on(&["delete"], OAUTH, &["oauthaccesstokens"])],
+    ),
+    role(
+        "system:openshift:useroauthaccesstoken-manager",
+        "Sees and revokes one's own tokens.",
+        &[on(&["delete", "get", "list", "watch"], OAUTH, &["useroauthaccesstokens"])],
+    ),
     role("self-provisioner", "A user that can request projects.", &[on(&["create"], PROJECT, &["projectrequests"])]),
     role(
         "self-access-reviewer",

@@ -19,6 +19,7 @@ pub(super) fn config(store: Arc<dyn berth_store::Store>) -> Config {
         signing_keys: vec![key.into_bytes()],
         client_ca: None,
         ca_bundle: b"-----BEGIN CERTIFICATE-----".to_vec(),
+        oauth: None,
     }
 }
 

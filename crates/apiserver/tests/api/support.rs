@@ -102,6 +102,7 @@ impl Api {
             signing_keys: vec![rcgen::KeyPair::generate().unwrap().serialize_pem().into_bytes()],
             client_ca: Some(ca_pem.clone().into_bytes()),
             ca_bundle: ca_pem.into_bytes(),
+            oauth: None,
         })
         .await
         .unwrap();

@@ -94,6 +94,7 @@ impl Cluster {
             signing_keys: vec![KeyPair::generate().unwrap().serialize_pem().into_bytes()],
             client_ca: Some(ca_pem.clone()),
             ca_bundle: ca_pem.clone(),
+            oauth: None,
         };
         let (server, controllers) = runtime.block_on(build(config)).unwrap();
         let stopped = stop.clone();

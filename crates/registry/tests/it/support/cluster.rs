@@ -53,6 +53,7 @@ impl Cluster {
             signing_keys: vec![KeyPair::generate().expect("a key").serialize_pem().into_bytes()],
             client_ca: Some(ca_certificate.pem().into_bytes()),
             ca_bundle: ca_certificate.pem().into_bytes(),
+            oauth: None,
         })
         .await
         .expect("an API server");
