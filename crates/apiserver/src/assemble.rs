@@ -18,7 +18,7 @@ use crate::kinds::Kinds;
 use crate::tokens::Tokens;
 use crate::{
     Config, Controllers, Error, authentication, authorization, bootstrap, core, extensions, image, oauth,
-    project, rbac, tokens, user,
+    policy, project, rbac, tokens, user,
 };
 
 /// The definitions of all kinds, a file for each API group.
@@ -27,6 +27,7 @@ const SCHEMAS: &[&str] = &[
     include_str!("../schemas/apiextensions.k8s.io.yaml"),
     include_str!("../schemas/authentication.k8s.io.yaml"),
     include_str!("../schemas/authorization.k8s.io.yaml"),
+    include_str!("../schemas/authorization.openshift.io.yaml"),
     include_str!("../schemas/image.openshift.io.yaml"),
     include_str!("../schemas/events.k8s.io.yaml"),
     include_str!("../schemas/project.openshift.io.yaml"),
@@ -78,6 +79,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
     let bearer = BearerTokens::new(bearer);
     authentication::register(&mut kinds, Arc::new(bearer.clone()));
     extensions::register(&mut kinds);
+    policy::register(&mut kinds, &access, &rbac);
     let parts = project::Parts {
         namespaces: core.namespaces.clone(),
         namespace_rest: Arc::clone(&core.namespace_rest),

@@ -12,8 +12,8 @@ use berth_apimachinery::strategy::Strategy;
 
 use crate::kinds::Kinds;
 
-/// Nothing is ever written.
-struct Nothing;
+/// The rules of a kind of which nothing is ever written.
+pub(crate) struct Nothing;
 
 impl Strategy for Nothing {}
 

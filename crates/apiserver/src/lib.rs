@@ -20,6 +20,7 @@ mod extensions;
 mod image;
 mod kinds;
 mod oauth;
+mod policy;
 mod project;
 mod quantity;
 mod rbac;

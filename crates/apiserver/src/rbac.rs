@@ -6,7 +6,7 @@ mod validation;
 
 use std::sync::Arc;
 
-use berth_apimachinery::authz::rbac::{Escalation, Kind, Rbac, View};
+use berth_apimachinery::authz::rbac::{Escalation, Kind, Rbac, Rule, View};
 use berth_apimachinery::authz::{Masters, Union};
 use berth_apimachinery::identity::UserInfo;
 use berth_apimachinery::storage::Storage;
@@ -89,18 +89,36 @@ pub(crate) fn register(kinds: &mut Kinds<'_>, access: &Access) -> Storages {
 /// The rules that a user has in a namespace, as they stand in roles.
 pub(crate) fn rules_for(rbac: &Rbac, user: &UserInfo, namespace: &str) -> Vec<Value> {
     let mut rules: Vec<Value> = Vec::new();
-    if user.in_group(berth_apimachinery::authz::MASTERS) {
-        let all = ["*"];
-        rules.push(serde_json::json!({"verbs": all, "apiGroups": all, "resources": all}));
-        rules.push(serde_json::json!({"verbs": all, "nonResourceURLs": all}));
-    }
-    for rule in rbac.rules_for(user, namespace).rules {
+    for rule in masters(user)
+        .into_iter()
+        .chain(rbac.rules_for(user, namespace).rules)
+    {
         let rule = serde_json::to_value(rule).unwrap_or_default();
         if !rules.contains(&rule) {
             rules.push(rule);
         }
     }
     rules
+}
+
+/// What a user may do by being in `system:masters`, which no role says.
+pub(crate) fn masters(user: &UserInfo) -> Vec<Rule> {
+    if !user.in_group(berth_apimachinery::authz::MASTERS) {
+        return Vec::new();
+    }
+    let all = || vec!["*".to_owned()];
+    let resources = Rule {
+        verbs: all(),
+        api_groups: all(),
+        resources: all(),
+        ..Rule::default()
+    };
+    let paths = Rule {
+        verbs: all(),
+        non_resource_urls: all(),
+        ..Rule::default()
+    };
+    vec![resources, paths]
 }
 
 /// Everything that is wrong with a role or binding, as sentences.

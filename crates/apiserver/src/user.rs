@@ -2,6 +2,7 @@
 
 mod group;
 mod identity;
+mod mapping;
 mod whoami;
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(crate) fn register(kinds: &mut Kinds<'_>) -> Storages {
     let users = kinds.storage(whoami::resource(), Arc::new(whoami::UserStrategy));
     let rest = Arc::new(whoami::Users::new(users.clone()));
     kinds.serve(users.resource().clone(), rest);
+    let mappings = mapping::Mappings::new(users.clone(), identities.clone());
+    kinds.serve(mapping::resource(), Arc::new(mappings));
     Storages {
         users,
         identities,

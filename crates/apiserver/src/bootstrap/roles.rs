@@ -50,6 +50,7 @@ const ROUTE: &[&str] = &["", "route.openshift.io"];
 const AUTHORIZATION: &[&str] = &["authorization.k8s.io"];
 const AUTHENTICATION: &[&str] = &["authentication.k8s.io"];
 const RBAC: &[&str] = &["rbac.authorization.k8s.io"];
+const POLICY: &[&str] = &["", "authorization.openshift.io"];
 const EVENTS: &[&str] = &["events.k8s.io"];
 
 /// The resources of a stream and its views.
@@ -74,6 +75,15 @@ const IMPORTS: &[&str] = &["imagestreamimports"];
 const LOCAL_REVIEWS: &[&str] = &[
     "localresourceaccessreviews",
     "localsubjectaccessreviews",
+    "subjectrulesreviews",
+];
+
+const REVIEWS: &[&str] = &[
+    "localresourceaccessreviews",
+    "localsubjectaccessreviews",
+    "resourceaccessreviews",
+    "selfsubjectrulesreviews",
+    "subjectaccessreviews",
     "subjectrulesreviews",
 ];
 
@@ -257,7 +267,9 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
             on(&["get", "update"], IMAGE, LAYERS),
             on(&["create"], IMAGE, IMPORTS),
             on(&["get", "patch", "update", "delete"], PROJECT, &["projects"]),
-            on(&["create"], &["", "authorization.openshift.io"], LOCAL_REVIEWS),
+            on(&["create"], POLICY, LOCAL_REVIEWS),
+            on(RW, POLICY, &["rolebindings", "roles"]),
+            on(READ, POLICY, &["rolebindingrestrictions"]),
             on(RW, ROUTE, &["routes"]),
             on(&["create"], ROUTE, &["routes/custom-host"]),
             on(READ, ROUTE, &["routes/status"]),
@@ -299,6 +311,8 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
             on(READ, &["apiextensions.k8s.io"], &["customresourcedefinitions"]),
             on(&["list"], PROJECT, &["projectrequests"]),
             on(READ, RBAC, &["clusterroles"]),
+            on(&["get", "list"], POLICY, &["clusterroles"]),
+            on(&["create"], POLICY, &["selfsubjectrulesreviews"]),
             on(&["list", "watch"], PROJECT, &["projects"]),
             on(&["create"], AUTHORIZATION, &["selfsubjectaccessreviews"]),
         ],
@@ -319,7 +333,10 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
     role(
         "self-access-reviewer",
         "Asks what the caller may do.",
-        &[on(&["create"], AUTHORIZATION, &["selfsubjectaccessreviews", "selfsubjectrulesreviews"])],
+        &[
+            on(&["create"], AUTHORIZATION, &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
+            on(&["create"], POLICY, &["selfsubjectrulesreviews"]),
+        ],
     ),
     role(
         "cluster-status",
@@ -351,6 +368,8 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
             on(READ, &["config.openshift.io", "imageregistry.operator.openshift.io", "operator.openshift.io"], &["*"]),
             on(&["create"], AUTHORIZATION, &["localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"]),
             on(&["create"], AUTHENTICATION, &["tokenreviews"]),
+            on(READ, POLICY, &["clusterrolebindings", "clusterroles", "rolebindingrestrictions", "rolebindings", "roles"]),
+            on(&["create"], POLICY, REVIEWS),
             urls(&["get"], &["*"]),
         ],
     )
@@ -433,7 +452,8 @@ pub(super) const CLUSTER_ROLES: &[RoleDefault] = &[
             on(&["get", "update"], IMAGE, LAYERS),
             on(RW, RBAC, &["rolebindings", "roles"]),
             on(&["create"], AUTHORIZATION, &["localsubjectaccessreviews"]),
-            on(&["create"], &["", "authorization.openshift.io"], LOCAL_REVIEWS),
+            on(&["create"], POLICY, LOCAL_REVIEWS),
+            on(RW, POLICY, &["rolebindings", "roles"]),
             on(&["get"], CORE, &["namespaces"]),
             on(&["get", "delete"], PROJECT, &["projects"]),
         ],

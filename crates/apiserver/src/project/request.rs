@@ -3,23 +3,48 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use berth_apimachinery::access::{Attributes, Target};
 use berth_apimachinery::context::Context;
 use berth_apimachinery::entry::Entry;
 use berth_apimachinery::object::Object;
 use berth_apimachinery::options::{DeleteOptions, ListOptions};
-use berth_apimachinery::resource::{GroupKind, Gvk, Resource};
+use berth_apimachinery::resource::{GroupKind, GroupResource, Gvk, Resource};
 use berth_apimachinery::rest::{List, Rest, Verbs};
 use berth_apimachinery::status::{Reason, Status};
 use serde_json::json;
 use tracing::warn;
 
-use super::view::{self, retell};
+use super::view;
 use super::{DESCRIPTION, DISPLAY_NAME, Parts, REQUESTER};
 use crate::rbac;
 
 /// Names.
 pub(super) fn resource() -> Resource {
     Resource::cluster(super::GROUP, "v1", "ProjectRequest", "projectrequests")
+}
+
+/// What is answered to those who may not request projects, in OpenShift's words.
+const MAY_NOT: &str = "You may not request a new project via this API.";
+
+/// Names that only the cluster's own projects have, and what they begin with.
+const RESERVED_NAMES: [&str; 3] = ["openshift", "kubernetes", "kube"];
+const RESERVED_PREFIXES: [&str; 3] = ["openshift-", "kubernetes-", "kube-"];
+
+/// The resource as OpenShift's messages about requests name it.
+fn project() -> GroupResource {
+    GroupResource::new(super::GROUP, "project")
+}
+
+/// Refuses a name that is reserved.
+fn check_reserved(name: &str) -> Result<(), Status> {
+    let cause = if RESERVED_NAMES.contains(&name) {
+        format!("cannot request a project with the name {name:?}")
+    } else if let Some(prefix) = RESERVED_PREFIXES.iter().find(|prefix| name.starts_with(**prefix)) {
+        format!("cannot request a project starting with {prefix:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Status::forbidden(&project(), name, cause))
 }
 
 /// Name of the binding that makes the requester the project's administrator.
@@ -67,10 +92,25 @@ impl Rest for ProjectRequests {
         }
     }
 
-    /// Whether the caller may request projects at all: a success, or a refusal by authorization before this is called.
-    /// Clients read it as a Status, not as a list.
-    async fn list(&self, _cx: &Context, _options: &ListOptions) -> Result<List, Status> {
-        Err(Status::new(200, Reason::Unknown, ""))
+    /// Whether the caller may request projects at all. Everybody may ask; clients read the answer as a Status, not as a
+    /// list.
+    async fn list(&self, cx: &Context, _options: &ListOptions) -> Result<List, Status> {
+        let attributes = Attributes {
+            user: &cx.user,
+            verb: "create",
+            target: Target::Resource {
+                group: super::GROUP,
+                version: "v1",
+                resource: "projectrequests",
+                subresource: "",
+                namespace: "",
+                name: "",
+            },
+        };
+        if self.parts.authorizer.authorize(&attributes).await.allowed {
+            return Err(Status::new(200, Reason::Unknown, ""));
+        }
+        Err(Status::new(403, Reason::Forbidden, MAY_NOT))
     }
 
     async fn create(
@@ -88,6 +128,10 @@ impl Rest for ProjectRequests {
             };
             return Err(Status::invalid(&kind, &name, &errors));
         }
+        check_reserved(&name)?;
+        if self.parts.namespaces.get("", &name).is_some() {
+            return Err(Status::already_exists(&project(), &name));
+        }
         let mut namespace = Object::new(&Gvk::new("", "v1", "Namespace"), &name);
         for (from, carry) in [(request.annotations(), true), (request.labels(), false)] {
             for (key, value) in from.into_iter().flatten() {
@@ -103,7 +147,10 @@ impl Rest for ProjectRequests {
         namespace.set_annotation(DESCRIPTION, request.str_at(&["description"]));
         namespace.set_annotation(REQUESTER, &cx.user.name);
         let created = self.parts.namespace_rest.create(cx, None, namespace).await;
-        let created = created.map_err(|status| retell(status, &name))?;
+        let created = created.map_err(|status| match status.reason() {
+            Reason::AlreadyExists => Status::already_exists(&project(), &name),
+            _ => status,
+        })?;
         if !cx.dry_run
             && let Err(status) = self.make_admin(&name, &cx.user.name).await
         {
@@ -125,6 +172,29 @@ impl Rest for ProjectRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clusters_own_names_are_refused() {
+        for (name, want) in [
+            ("demo", None),
+            ("kubes", None),
+            (
+                "kube",
+                Some(
+                    "project.project.openshift.io \"kube\" is forbidden: cannot request a project with the name \"kube\"",
+                ),
+            ),
+            (
+                "openshift-x",
+                Some(
+                    "project.project.openshift.io \"openshift-x\" is forbidden: cannot request a project starting with \"openshift-\"",
+                ),
+            ),
+        ] {
+            let got = check_reserved(name).err();
+            assert_eq!(got.as_ref().map(Status::message), want, "{name}");
+        }
+    }
 
     #[test]
     fn service_accounts_are_bound_as_such() {

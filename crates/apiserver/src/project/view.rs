@@ -69,7 +69,7 @@ pub(super) fn validate_name(name: &str) -> FieldErrors {
 }
 
 /// A failure about a namespace, told as one about a project.
-pub(super) fn retell(status: Status, name: &str) -> Status {
+fn retell(status: Status, name: &str) -> Status {
     match status.code() {
         404 => Status::not_found(&group_resource(), name),
         409 if status.reason() == berth_apimachinery::status::Reason::AlreadyExists => {

@@ -5,6 +5,7 @@ mod access;
 mod garbage;
 mod namespaces;
 mod objects;
+mod policy;
 mod projects;
 mod quota;
 mod reviews;

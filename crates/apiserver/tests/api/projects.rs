@@ -77,7 +77,7 @@ async fn the_requester_is_the_administrator() {
     assert_eq!(again.code, 409);
     assert_eq!(
         again.message(),
-        "projects.project.openshift.io \"demo\" already exists"
+        "project.project.openshift.io \"demo\" already exists"
     );
     assert_eq!(
         api.call(ann, "POST", REQUESTS, request("x")).await.code,
@@ -164,4 +164,63 @@ async fn watches_follow_rights() {
         .await
         .expect(200);
     assert_eq!(next().await, ("DELETED".to_owned(), "one".to_owned()));
+}
+
+#[tokio::test]
+async fn who_may_not_request_is_told_so() {
+    let api = Api::start().await;
+    let may_not = "You may not request a new project via this API.";
+    let probe = api.call(Who::User("bob"), "GET", REQUESTS, Value::Null).await;
+    assert_eq!((probe.code, probe.message()), (403, may_not));
+    let nobody = api.call(Who::Nobody, "GET", REQUESTS, Value::Null).await;
+    assert_eq!(nobody.code, 403);
+    let ann = Who::Member("ann", OAUTH);
+    for name in ["kube-mine", "openshift"] {
+        let refused = api.call(ann, "POST", REQUESTS, request(name)).await;
+        assert_eq!(refused.code, 403, "{name}");
+        assert!(
+            refused.message().contains("cannot request a project"),
+            "{}",
+            refused.message()
+        );
+    }
+    // An administrator takes the right away from everybody, and it stays away.
+    let binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/self-provisioners";
+    let off = json!({
+        "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}, "subjects": null,
+    });
+    api.call(Who::Admin, "PATCH", binding, off).await.expect(200);
+    let probe = api.call(ann, "GET", REQUESTS, Value::Null).await;
+    assert_eq!((probe.code, probe.message()), (403, may_not));
+    assert_eq!(api.call(ann, "POST", REQUESTS, request("mine")).await.code, 403);
+    // The administrator of the cluster needs no binding.
+    assert_eq!(api.call(Who::Admin, "GET", REQUESTS, Value::Null).await.code, 200);
+}
+
+#[tokio::test]
+async fn a_project_is_whole_when_it_is_answered() {
+    let api = Api::start().await;
+    let ann = Who::Member("ann", OAUTH);
+    api.call(ann, "POST", REQUESTS, request("demo")).await.expect(201);
+    let bindings = api
+        .call(
+            ann,
+            "GET",
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/demo/rolebindings",
+            Value::Null,
+        )
+        .await;
+    assert_eq!(
+        bindings.names(),
+        [
+            "admin",
+            "system:deployers",
+            "system:image-builders",
+            "system:image-pullers"
+        ]
+    );
+    let accounts = api
+        .call(ann, "GET", "/api/v1/namespaces/demo/serviceaccounts", Value::Null)
+        .await;
+    assert_eq!(accounts.names(), ["builder", "default", "deployer"]);
 }
