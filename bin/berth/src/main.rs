@@ -4,12 +4,13 @@ mod config;
 mod data_dir;
 mod endpoints;
 mod kubeconfig;
+mod people;
 mod pki;
 mod up;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The integrated image registry for Kubernetes and OpenShift.
 #[derive(Debug, Parser)]
@@ -23,6 +24,10 @@ struct Cli {
 enum Command {
     /// Run the whole system on this machine: a Kubernetes API, the image API and the registry.
     Up(up::Arguments),
+    #[command(flatten)]
+    People(berth_cli::Command),
+    /// Print the script that makes a shell complete these commands
+    Completion(berth_cli::completion::Arguments),
 }
 
 /// What the allocator keeps at the end of a heap instead of giving it back: twice this, in bytes.
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::main(arguments),
+        Command::People(command) => return people::main(command),
+        Command::Completion(arguments) => return people::completion(&arguments, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
