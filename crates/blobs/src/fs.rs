@@ -50,6 +50,9 @@ pub struct Config {
     pub max_threads: usize,
     /// Private files older than this are left over from a process that died. Default one day, longer than any write takes.
     pub leftover_age: Duration,
+    /// Directories that will hold everything in subdirectories named by two hexadecimal digits. Those are made when the root is
+    /// opened, and not one by one, each with syncs of its own, by the first pushes. Default none.
+    pub fan_out: Vec<BlobPath>,
 }
 
 impl Config {
@@ -60,6 +63,7 @@ impl Config {
             root: root.into(),
             max_threads: 32,
             leftover_age: Duration::from_secs(24 * 60 * 60),
+            fan_out: Vec::new(),
         }
     }
 }
@@ -79,7 +83,7 @@ impl FilesystemDriver {
     /// # Errors
     /// [`Error::Root`] when the directory cannot be used, with what to do about it.
     pub fn open(config: &Config) -> Result<Self> {
-        let root = Root::open(&config.root, config.leftover_age)?;
+        let root = Root::open(&config.root, config.leftover_age, &config.fan_out)?;
         Ok(FilesystemDriver {
             root: Arc::new(root),
             permits: Arc::new(Semaphore::new(config.max_threads.max(1))),

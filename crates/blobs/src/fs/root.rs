@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{FILE_MODE, directories::Unsynced, spares::Spares};
+use super::{DIRECTORY_MODE, FILE_MODE, directories::Unsynced, spares::Spares};
 use crate::{BlobPath, Error, Result};
 
 /// The directory of our own below the root. No object can lie in it.
@@ -69,7 +69,7 @@ pub(super) fn check(path: &BlobPath) -> Result<()> {
 }
 
 impl Root {
-    pub(super) fn open(path: &Path, leftover_age: Duration) -> Result<Root> {
+    pub(super) fn open(path: &Path, leftover_age: Duration, fan_out: &[BlobPath]) -> Result<Root> {
         let problem = |problem: String| Error::Root {
             root: path.to_owned(),
             problem,
@@ -99,6 +99,9 @@ impl Root {
             root.spares = spares;
         }
         root.remove_leftovers(leftover_age);
+        for directory in fan_out {
+            root.fan_out(directory);
+        }
         // Names that a process which died made may not have reached the disk, and nobody remembers which.
         rustix::fs::syncfs(&root.directory).map_err(|e| problem(format!("it cannot be synced: {e}")))?;
         Ok(root)
@@ -274,6 +277,20 @@ impl Root {
             self.check_one_filesystem(&path, device, depth - 1)?;
         }
         Ok(())
+    }
+
+    /// Makes the 256 subdirectories that are named by two hexadecimal digits. What cannot be made now is made when it is needed,
+    /// or the failure is reported then.
+    fn fan_out(&self, directory: &BlobPath) {
+        let mut path = String::new();
+        for component in directory.relative().split('/') {
+            path.push_str(component);
+            let _ = rustix::fs::mkdirat(&self.directory, path.as_str(), DIRECTORY_MODE);
+            path.push('/');
+        }
+        for byte in 0..=u8::MAX {
+            let _ = rustix::fs::mkdirat(&self.directory, format!("{path}{byte:02x}"), DIRECTORY_MODE);
+        }
     }
 
     fn is_local(&self) -> bool {

@@ -17,7 +17,7 @@ fn scratch() -> (FilesystemDriver, TempDir) {
 /// A driver that does everything on blocking threads, as it does on network filesystems.
 fn scratch_without_cache() -> (FilesystemDriver, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let mut root = Root::open(directory.path(), Duration::from_secs(60)).unwrap();
+    let mut root = Root::open(directory.path(), Duration::from_secs(60), &[]).unwrap();
     root.never_inline();
     (
         FilesystemDriver {
@@ -418,5 +418,27 @@ async fn frames_of_any_size_are_written_in_order() {
         }
         let file = directory.path().join("upload").join(frame.to_string());
         assert!(std::fs::read(file).unwrap() == want, "frames of {frame} bytes");
+    }
+}
+
+#[tokio::test]
+async fn what_fans_out_is_there_from_the_beginning() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config {
+        fan_out: vec![path("/docker/registry/v2/blobs/sha256")],
+        ..Config::new(directory.path())
+    };
+    for _ in 0..2 {
+        let driver = FilesystemDriver::open(&config).unwrap();
+        let listing = driver
+            .list(&path("/docker/registry/v2/blobs/sha256"), None, 1000)
+            .await
+            .unwrap();
+        assert_eq!(listing.entries.len(), 256);
+        assert_eq!(
+            (&*listing.entries[0].name, &*listing.entries[255].name),
+            ("00", "ff")
+        );
+        assert!(driver.root.unsynced().is_empty_below(&path("/docker")));
     }
 }

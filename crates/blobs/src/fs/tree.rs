@@ -228,7 +228,7 @@ mod tests {
     fn what_a_directory_became_is_not_deleted_with_it() {
         for (victim, discarded) in [("up/1", "/up/1"), ("up/1", "/up")] {
             let directory = tempfile::tempdir().unwrap();
-            let root = Root::open(directory.path(), Duration::from_secs(60)).unwrap();
+            let root = Root::open(directory.path(), Duration::from_secs(60), &[]).unwrap();
             let (from, to) = (directory.path().join(victim), directory.path().join("blob"));
             fs::create_dir_all(&from).unwrap();
             fs::write(from.join("started"), "x").unwrap();
