@@ -42,6 +42,9 @@ pub struct Pushed {
     pub config: Option<Bytes>,
     /// The tags it is pushed with; none when it was pushed by digest alone.
     pub tags: Vec<Tag>,
+    /// Blobs and manifests that it names and that the repository does not hold, where that is allowed at all. Naming them
+    /// proves nothing: whoever records the manifest must not take them for content of the repository.
+    pub missing: Vec<Digest>,
 }
 
 /// What the integration knows of repositories.

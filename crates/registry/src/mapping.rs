@@ -1,12 +1,18 @@
 //! A push in the words of the image API: the Image, the ImageStreamMapping that makes a tag mean it, and the image stream
 //! that appears with the first push.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
-use berth_api::{Image, ImageLayer, ImageStream, ImageStreamMapping, Kind as _, ObjectMeta, annotation};
+use berth_api::{
+    DockerImage, Image, ImageLayer, ImageManifest, ImageStream, ImageStreamMapping, Kind as _, ObjectMeta,
+    annotation,
+};
 use berth_client::{Client, Error, Session, Status};
 use berth_distribution::{Pushed, Refusal};
-use berth_oci::{ErrorCode, RepositoryName, Tag, media_type};
+use berth_oci::{Digest, ErrorCode, RepositoryName, Tag, media_type};
 use http::StatusCode;
 use tracing::info;
 
@@ -83,8 +89,35 @@ impl Mappings {
         match self.client.own().create_image(&self.image(name, pushed)?).await {
             Ok(()) => Ok(()),
             // The same content was pushed before, here or elsewhere: its Image stays as it is.
-            Err(error) if error.is_already_exists() => Ok(()),
+            Err(error) if error.is_already_exists() && pushed.missing.is_empty() => Ok(()),
+            Err(error) if error.is_already_exists() => self.check_names_no_more(name, pushed).await,
             Err(error) => Err(refused("recording the image", &error)),
+        }
+    }
+
+    /// Refuses a manifest that lacks content which the Image of the same digest names. A stream gives access to everything
+    /// that its Images name, so it would open what somebody else pushed to whoever can write down a digest.
+    async fn check_names_no_more(&self, name: &RepositoryName, pushed: &Pushed) -> Result<(), Refusal> {
+        let image = match self.client.own().image(&pushed.digest.to_string()).await {
+            Ok(image) => image,
+            Err(error) => return Err(refuse::failed("reading the image", &error)),
+        };
+        let layers = image.docker_image_layers.iter().map(|layer| &layer.name);
+        let entries = image.docker_image_manifests.iter().map(|entry| &entry.digest);
+        let named: BTreeSet<&String> = layers.chain(entries).collect();
+        let lacking = pushed
+            .missing
+            .iter()
+            .find(|missing| named.contains(&missing.to_string()));
+        match lacking {
+            None => Ok(()),
+            Some(missing) => Err(Refusal::of(
+                ErrorCode::ManifestBlobUnknown,
+                format!(
+                    "{} was pushed whole before, so {name} needs all of it too, and {missing} is not there; push it first",
+                    pushed.digest
+                ),
+            )),
         }
     }
 
@@ -136,7 +169,9 @@ impl Mappings {
         }
     }
 
-    /// The Image object of a pushed manifest; metadata and children are the API server's to find out.
+    /// The Image object of a pushed manifest; metadata and children are the API server's to find out, unless some of what
+    /// the manifest names is missing: then the Image names what is there, and goes without the raw manifest, from which the
+    /// API server would read the rest.
     fn image(&self, name: &RepositoryName, pushed: &Pushed) -> Result<Image, Refusal> {
         let manifest = &pushed.manifest;
         let is_index = manifest.kind().is_index();
@@ -161,7 +196,9 @@ impl Mappings {
                 "the manifest is not UTF-8",
             ));
         };
-        let image = Image {
+        let missing: HashSet<Digest> = pushed.missing.iter().copied().collect();
+        let held = |digest: &Digest| !missing.contains(digest);
+        let mut image = Image {
             metadata: ObjectMeta {
                 name: pushed.digest.to_string(),
                 annotations: annotations
@@ -173,10 +210,48 @@ impl Mappings {
             docker_image_manifest: raw.to_owned(),
             docker_image_manifest_media_type: pushed.media_type.clone(),
             docker_image_config: config(pushed).unwrap_or_default().to_owned(),
-            docker_image_layers: manifest.layers().iter().map(layer).collect(),
+            docker_image_layers: manifest
+                .layers()
+                .iter()
+                .filter(|blob| held(&blob.digest))
+                .map(layer)
+                .collect(),
             ..Image::default()
         };
+        if !missing.is_empty() {
+            image.docker_image_manifest.clear();
+            let children = manifest.children().iter().filter(|child| held(&child.digest));
+            image.docker_image_manifests = children.map(entry).collect();
+            let config = manifest.config().filter(|config| held(&config.digest));
+            image.docker_image_metadata.id =
+                config.map_or_else(|| pushed.digest.to_string(), |config| config.digest.to_string());
+            let sizes: BTreeMap<Digest, u64> = manifest
+                .blobs()
+                .filter(|blob| held(&blob.digest))
+                .map(|blob| (blob.digest, blob.size))
+                .collect();
+            let size = sizes.into_values().fold(0, u64::saturating_add);
+            image.docker_image_metadata.size = i64::try_from(size).unwrap_or(i64::MAX);
+            DockerImage::VERSION.clone_into(&mut image.docker_image_metadata_version);
+        }
         Ok(image.typed())
+    }
+}
+
+/// A manifest that an index lists, in the words of the image API.
+fn entry(child: &berth_oci::Descriptor) -> ImageManifest {
+    let platform = child.platform.as_ref();
+    ImageManifest {
+        digest: child.digest.to_string(),
+        media_type: child.media_type.as_str().to_owned(),
+        manifest_size: i64::try_from(child.size).unwrap_or(i64::MAX),
+        architecture: platform
+            .map(|platform| platform.architecture.clone())
+            .unwrap_or_default(),
+        os: platform.map(|platform| platform.os.clone()).unwrap_or_default(),
+        variant: platform
+            .and_then(|platform| platform.variant.clone())
+            .unwrap_or_default(),
     }
 }
 

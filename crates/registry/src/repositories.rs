@@ -206,6 +206,13 @@ impl Repositories for ImageStreams {
         let stream = self.streams.recent(name).await?;
         let uid = stream.as_ref().map(|stream| stream.uid());
         self.incarnations.begin(name, uid).await?;
+        if !pushed.missing.is_empty() {
+            // A mapping would take the Image of the same digest as it is, so it must be one that may be had.
+            if self.streams.now(name).await?.is_none() {
+                self.mappings.create_stream(who, name).await?;
+            }
+            self.mappings.image_only(name, pushed).await?;
+        }
         let mut recorded = false;
         for tag in pushed.tags.iter().filter(|tag| !folded::is_folded(tag.as_str())) {
             self.mappings.tag(who, name, tag, pushed).await?;

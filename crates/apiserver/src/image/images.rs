@@ -82,6 +82,43 @@ impl Images {
             Err(status) => Err(status),
         }
     }
+
+    /// Whether an Image is stored that names less than `image` of the same name.
+    pub(super) fn names_less(&self, image: &Image) -> bool {
+        self.get(&image.metadata.name)
+            .is_some_and(|stored| names_less(&stored, image))
+    }
+
+    /// Adds to a stored Image what it does not name yet of `image`, whose content was just pushed whole. An Image names only
+    /// what was there when its manifest came first, which may have been less.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(super) async fn complete(&self, cx: &Context, image: &Image) -> Result<(), Status> {
+        if cx.dry_run {
+            return Ok(());
+        }
+        let change = |current: &Object| {
+            let mut stored: Image = current.to_typed()?;
+            if names_less(&stored, image) {
+                stored.docker_image_layers.clone_from(&image.docker_image_layers);
+                stored
+                    .docker_image_manifests
+                    .clone_from(&image.docker_image_manifests);
+                stored.docker_image_metadata = image.docker_image_metadata.clone();
+            }
+            Object::from_typed(&stored.typed()).map(Some)
+        };
+        self.storage
+            .update("", &image.metadata.name, change)
+            .await
+            .map(drop)
+    }
+}
+
+fn names_less(stored: &Image, image: &Image) -> bool {
+    stored.docker_image_layers.len() < image.docker_image_layers.len()
+        || stored.docker_image_manifests.len() < image.docker_image_manifests.len()
 }
 
 fn unreadable(name: &str, error: &serde_json::Error) {

@@ -163,6 +163,7 @@ impl Rest for Mappings {
         }
 
         let mut image = mapping.image;
+        let is_whole = !image.docker_image_manifest.is_empty();
         self.images.prepare(&mut image, cx.now);
         let size = image::limited_size(&image, |name| self.images.get(name));
         if let Err(exceeded) = self.streams.limits().check_image(namespace, size) {
@@ -177,6 +178,10 @@ impl Rest for Mappings {
             image: image.metadata.name.clone(),
             generation: 0,
         };
+        // Who posts the manifest has all of it; whoever is not trusted with that only repeats what the stream has.
+        if is_whole && self.images.names_less(&image) && self.streams.may_create_images(cx).await {
+            self.images.complete(cx, &image).await?;
+        }
         let existed = self.images.add(cx, image).await?;
         // The same content was pushed elsewhere before; this stream points to itself all the same.
         if existed

@@ -56,7 +56,7 @@ impl Manifests {
             })));
         }
         let manifest = Manifest::parse(bytes.clone(), push.content_type)?;
-        self.verify(caller, push.name, &manifest).await?;
+        let missing = self.verify(caller, push.name, &manifest).await?;
 
         let mut tags: Vec<Tag> = reference.tag().cloned().into_iter().collect();
         for tag in &parameters {
@@ -81,6 +81,7 @@ impl Manifests {
             manifest,
             config,
             tags,
+            missing,
         };
         self.repositories
             .record_manifest(caller, push.name, &pushed)

@@ -11,7 +11,8 @@ use crate::store::Freshness;
 use crate::{Caller, Sparse, limits};
 
 impl Manifests {
-    /// Checks that what a manifest refers to is in its repository and as large as it says. Subjects may be missing.
+    /// Checks that what a manifest refers to is in its repository and as large as it says, and returns what may be missing
+    /// and is. Subjects are not looked at.
     ///
     /// Spec: OCI distribution, "Pushing Manifests"; OCI image, "Image manifest" and "Image index".
     pub(super) async fn verify(
@@ -19,8 +20,8 @@ impl Manifests {
         caller: &Caller,
         name: &RepositoryName,
         manifest: &Manifest,
-    ) -> Result<(), Error> {
-        let missing = self.missing_blobs(caller, name, manifest).await?;
+    ) -> Result<Vec<Digest>, Error> {
+        let mut missing = self.missing_blobs(caller, name, manifest).await?;
         if !missing.is_empty() && !may_miss(self.sparse, manifest, &missing) {
             return Err(Error::BlobsUnknown {
                 name: name.clone(),
@@ -28,16 +29,17 @@ impl Manifests {
             });
         }
         if manifest.kind().is_index() {
-            let missing = self.missing_children(caller, name, manifest).await?;
-            if !missing.is_empty() && self.sparse == Sparse::Refused {
+            let children = self.missing_children(caller, name, manifest).await?;
+            if !children.is_empty() && self.sparse == Sparse::Refused {
                 return Err(Error::ChildrenUnknown {
                     name: name.clone(),
-                    missing,
+                    missing: children,
                 });
             }
+            missing.extend(children);
             self.check_depth(manifest).await?;
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// The blobs that are not in the repository. Those that are get a new grace period.

@@ -514,3 +514,106 @@ async fn metrics_are_what_prometheus_expects() {
     );
     assert!(answer.body.ends_with(b"# EOF\n"));
 }
+
+/// A manifest may name content that its repository lacks. That must not open what another project pushed.
+#[tokio::test]
+async fn naming_foreign_content_opens_nothing() {
+    let (cluster, builder, _) = world().await;
+    let builder = As::Basic(&builder);
+    let foreign = push(&cluster, builder, "demo/app", "v1", "secret").await;
+    cluster.namespace("evil").await;
+    let evil = cluster.account("evil", "mallory").await;
+    cluster.bind("admin", ("evil", "mallory"), Some("evil")).await;
+    let evil = As::Basic(&evil);
+
+    // An image that lacks a layer, and an index that lacks its only manifest.
+    let (config, own) = (image::config("own"), b"layer own".to_vec());
+    for blob in [&config, &own] {
+        assert_eq!(
+            cluster.registry.push_blob(evil, "evil/app", blob).await.status,
+            StatusCode::CREATED
+        );
+    }
+    let secret = Digest::sha256(b"layer secret");
+    let mut sparse: Value = serde_json::from_slice(&image::manifest(&config, &own).bytes).expect("JSON");
+    let mut layer = sparse["layers"][0].clone();
+    layer["digest"] = secret.to_string().into();
+    sparse["layers"].as_array_mut().expect("layers").push(layer);
+    let sparse = image::Manifest {
+        bytes: sparse.to_string().into_bytes(),
+        media_type: berth_oci::media_type::OCI_MANIFEST,
+    };
+    let index = image::index(&foreign);
+    for (tag, manifest) in [("sparse", &sparse), ("index", &index)] {
+        for reference in [tag, &manifest.digest().to_string()] {
+            let answer = cluster
+                .registry
+                .push_manifest(evil, "evil/app", reference, manifest)
+                .await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        }
+    }
+    let path = "/apis/image.openshift.io/v1/namespaces/evil";
+    let tag = json!({"metadata": {"name": "copy:index", "namespace": "evil"},
+        "tag": {"name": "index", "from": {"kind": "ImageStreamTag", "name": "app:index"}}});
+    cluster
+        .admin(Method::POST, &format!("{path}/imagestreamtags"), &tag)
+        .await;
+    for repository in ["evil/app", "evil/copy"] {
+        for what in [
+            format!("blobs/{secret}"),
+            format!("blobs/{}", Digest::sha256(&image::config("secret"))),
+            format!("blobs/{}", foreign.digest()),
+            format!("manifests/{}", foreign.digest()),
+        ] {
+            let path = format!("/v2/{repository}/{what}");
+            let answer = cluster
+                .registry
+                .send(evil, Method::GET, &path, &ACCEPT, b"")
+                .await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer:?}");
+        }
+    }
+    let layers = format!("{path}/imagestreams/app/layers");
+    let layers = cluster
+        .admin(Method::GET, &layers, &Value::Null)
+        .await
+        .to_string();
+    assert!(!layers.contains(&secret.to_string()), "{layers}");
+    assert!(!layers.contains(&foreign.digest().to_string()), "{layers}");
+    let child = format!("{path}/imagestreamimages/app@{}", foreign.digest());
+    assert_eq!(cluster.try_admin(Method::GET, &child, &Value::Null).await.0, 404);
+    // What is there is served, as it was pushed.
+    for path in [
+        "/v2/evil/app/manifests/sparse".to_owned(),
+        "/v2/evil/copy/manifests/index".to_owned(),
+        format!("/v2/evil/app/blobs/{}", Digest::sha256(&own)),
+    ] {
+        let answer = cluster
+            .registry
+            .send(evil, Method::GET, &path, &ACCEPT, b"")
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+    }
+
+    // Whoever has all of the index makes its Image whole, and then nobody joins it with less.
+    let answer = cluster
+        .registry
+        .push_manifest(builder, "demo/app", "index", &index)
+        .await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let stored = format!("/apis/image.openshift.io/v1/images/{}", index.digest());
+    let stored = cluster.admin(Method::GET, &stored, &Value::Null).await;
+    assert_eq!(
+        stored["dockerImageManifests"][0]["digest"],
+        foreign.digest().to_string()
+    );
+    for reference in ["again", &index.digest().to_string()] {
+        let answer = cluster
+            .registry
+            .push_manifest(evil, "evil/other", reference, &index)
+            .await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+        assert_eq!(answer.codes().expect("an error body")[0], "MANIFEST_BLOB_UNKNOWN");
+    }
+}
