@@ -133,9 +133,10 @@ async fn run(arguments: Arguments, config: Config) -> Result<()> {
     .await?;
     let identity = Identity::new(controllers.tokens())?;
     let client = Client::in_process(api.clone(), identity.source());
-    let driver: Arc<dyn Driver> = Arc::new(FilesystemDriver::open(&FilesystemConfig::new(
-        data.directory(CLAIM)?,
-    ))?);
+    let driver: Arc<dyn Driver> = Arc::new(FilesystemDriver::open(&FilesystemConfig {
+        fan_out: berth_distribution::fan_out(),
+        ..FilesystemConfig::new(data.directory(CLAIM)?)
+    })?);
     let registry = Registry::new(
         registry_config(&endpoints),
         protocol(&config, kept_secret(&data, UPLOAD_SECRET)?),

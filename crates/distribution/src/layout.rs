@@ -56,6 +56,13 @@ pub(crate) fn data(digest: &Digest) -> BlobPath {
     ))
 }
 
+/// The directories whose 256 subdirectories hold all blobs of the digest that everybody uses: a driver on a file system had
+/// better make them before the first push than during it.
+#[must_use]
+pub fn fan_out() -> Vec<BlobPath> {
+    vec![path(&format!("{ROOT}/blobs/{}", Algorithm::Sha256))]
+}
+
 /// The directory of everything about a repository, or of those below a part of a name.
 ///
 /// `name` comes from listings of storage, so it is a path, but not necessarily a repository name; none when it is too

@@ -42,6 +42,7 @@ pub use self::{
     access::{Access, Caller, Needs},
     body::{Body, FileRegion},
     config::{Config, Scheme, Sparse, Urls},
+    layout::fan_out,
     operation::Operation,
     purge::{Purge, Purged},
     refusal::{Refusal, Refused},
