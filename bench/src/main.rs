@@ -11,7 +11,7 @@ mod report;
 mod server;
 mod workload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,8 @@ struct Options {
     /// Bytes of the large layer.
     #[arg(long, default_value_t = 512 << 20)]
     large: u64,
-    /// Skip the 64 concurrent pushes of large layers at the end, which take 32 GiB of disk for a while.
+    /// Skip the 64 concurrent pushes of large layers at the end, which take up to 32 GiB of disk, or a third of what is
+    /// free, for a while.
     #[arg(long)]
     no_flood: bool,
     /// Measure only this server: `berth` or `docker-registry`.
@@ -87,6 +88,9 @@ impl Over {
 
 /// Bytes of the large layer in `--quick`.
 const QUICK_LARGE: u64 = 3 << 20;
+
+/// The flood takes at most this part of the free disk space.
+const DISK_SHARE: u64 = 3;
 
 /// How many clients push a large layer at once in the flood.
 const FLOOD: usize = 64;
@@ -159,7 +163,7 @@ async fn run(options: &Options) -> Result<()> {
     }
     report.peak(memory(&servers)?);
     if !options.no_flood && options.only.is_none() {
-        flood(options, &servers, &workloads, &mut report).await?;
+        flood(options, &servers, scratch.path(), &mut report).await?;
     }
     report.print();
     if let Some(path) = &options.markdown {
@@ -210,15 +214,16 @@ async fn measure(
     Ok(row)
 }
 
-/// Many large pushes at once: what is of interest is the memory.
-async fn flood(
-    options: &Options,
-    servers: &Servers,
-    workloads: &Workloads,
-    report: &mut Report,
-) -> Result<()> {
+/// Many large pushes at once: what is of interest is the memory. On a small disk the layers are smaller, which makes no
+/// difference to that.
+async fn flood(options: &Options, servers: &Servers, directory: &Path, report: &mut Report) -> Result<()> {
     let over = options.over.unwrap_or(Over::Tls);
     let clients = if options.quick { 4 } else { FLOOD };
+    let free = rustix::fs::statvfs(directory).context("asking for the free disk space")?;
+    let share = free.f_bavail.saturating_mul(free.f_frsize) / DISK_SHARE / (clients as u64);
+    let large = options.large.min(share);
+    eprintln!("flood: {clients} layers of {} MiB each", large >> 20);
+    let workloads = Workloads::new(large);
     let mut row = Row::new(Workload::PushLarge, over, clients);
     for server in servers.over(over) {
         let prepared = workloads
