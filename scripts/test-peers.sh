@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 wanted=(
   skopeo:skopeo podman:podman buildah:buildah runc:runc umoci:umoci docker-registry:docker-registry
   promtool:prometheus htpasswd:apache2-utils curl:curl openssl:openssl setpriv:util-linux gcc:gcc python3:python3
-  sqlite3:sqlite3
+  sqlite3:sqlite3 chromium:chromium chromedriver:chromium-driver node:nodejs npm:npm
 )
 missing=()
 for entry in "${wanted[@]}"; do
@@ -44,6 +44,13 @@ if [ ! -x "$cache/kubectl-1.20/kubectl" ]; then
   mkdir -p "$cache/kubectl-1.20"
   cp "$scratch/tree/usr/bin/kubectl" "$cache/kubectl-1.20/kubectl"
   rm -rf "$scratch"
+fi
+
+# An OpenID provider to log in with; its version is fixed so that a new one cannot break the tests by surprise.
+oidc_provider=9.13.3
+if ! grep -qs "\"version\": \"$oidc_provider\"" "$cache/oidc/node_modules/oidc-provider/package.json"; then
+  mkdir -p "$cache/oidc"
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$cache/oidc" "oidc-provider@$oidc_provider"
 fi
 
 "$here/cargo-tool.sh" cargo-nextest

@@ -15,14 +15,19 @@ pub struct Kubectl {
     kubeconfig: PathBuf,
 }
 
+/// Where `scripts/test-peers.sh` puts what is no package of the system.
+#[must_use]
+pub fn peers() -> PathBuf {
+    std::env::var_os("BERTH_TEST_CACHE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-peers"),
+        PathBuf::from,
+    )
+}
+
 /// Where `scripts/test-peers.sh` puts Debian's kubectl 1.20.
 #[must_use]
 pub fn old_kubectl() -> PathBuf {
-    let cache = std::env::var_os("BERTH_TEST_CACHE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-peers"),
-        PathBuf::from,
-    );
-    cache.join("kubectl-1.20/kubectl")
+    peers().join("kubectl-1.20/kubectl")
 }
 
 impl Kubectl {
