@@ -18,8 +18,8 @@ up: build ## run Berth on this machine, with its state in DATA_DIR (berth-data)
 test: ## install what the tests need (only what is missing) and run them all
 	scripts/test-peers.sh
 	$(CARGO) build --locked -p berth
-	$(CARGO) nextest run --locked --workspace --no-fail-fast
 	$(CARGO) test --locked --workspace --doc --quiet
+	$(CARGO) nextest run --locked --workspace --no-fail-fast
 
 bench: ## compare with peers, side by side in one run
 	scripts/test-peers.sh
