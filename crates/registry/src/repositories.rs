@@ -97,6 +97,19 @@ impl ImageStreams {
         }
     }
 
+    /// Makes the repository ready for new content of the stream, which is returned if there is one.
+    async fn begin(&self, name: &RepositoryName) -> Result<Option<Arc<Stream>>, Refusal> {
+        let mut stream = self.streams.recent(name).await?;
+        let noted = self.incarnations.noted(name).await?;
+        if !is_current(noted.as_deref(), stream.as_ref().map(|stream| stream.uid())) {
+            // What is removed now must not be what another replica just pushed to a stream that this one has not seen yet.
+            stream = self.streams.now(name).await?;
+        }
+        let uid = stream.as_ref().map(|stream| stream.uid());
+        self.incarnations.begin(name, uid).await?;
+        Ok(stream)
+    }
+
     async fn may_push(&self, caller: &Caller, name: &RepositoryName) -> Result<bool, Refusal> {
         match name.pair() {
             Some((namespace, name)) => {
@@ -189,10 +202,11 @@ impl Repositories for ImageStreams {
         if let (Some(limits), Some(size)) = (&self.limits, size) {
             limits.admit(name, size).await?;
         }
-        let stream = self.streams.recent(name).await?;
-        self.incarnations
-            .begin(name, stream.as_ref().map(|stream| stream.uid()))
-            .await
+        if let Some(stream) = self.begin(name).await? {
+            // Not only with a manifest, which may never come: until there is a note, the links are of any later stream.
+            self.incarnations.note(name, stream.uid()).await;
+        }
+        Ok(())
     }
 
     async fn record_manifest(
@@ -203,9 +217,7 @@ impl Repositories for ImageStreams {
     ) -> Result<(), Refusal> {
         let anonymous = Identity::anonymous();
         let who = Identity::of(caller).unwrap_or(&anonymous);
-        let stream = self.streams.recent(name).await?;
-        let uid = stream.as_ref().map(|stream| stream.uid());
-        self.incarnations.begin(name, uid).await?;
+        self.begin(name).await?;
         if !pushed.missing.is_empty() {
             // A mapping would take the Image of the same digest as it is, so it must be one that may be had.
             if self.streams.now(name).await?.is_none() {

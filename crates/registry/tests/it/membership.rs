@@ -157,3 +157,20 @@ async fn links_of_another_stream_of_the_same_name_open_nothing() {
     let path = format!("/v2/demo/app/manifests/{}", index.digest());
     assert_eq!(head(&registry, As::Basic("b"), &path).await, 200);
 }
+
+/// A push that ends before its manifest leaves links behind. They are of the stream that was there.
+#[tokio::test(start_paused = true)]
+async fn links_without_a_manifest_open_nothing_to_a_later_stream() {
+    let (api, registry) = world();
+    api.state()
+        .streams
+        .insert("demo/app".to_owned(), Default::default());
+    api.state().made.insert("demo/app".to_owned(), 1);
+    prepare(&registry, ALICE, "demo/app", "one").await;
+    let path = format!("/v2/demo/app/blobs/{}", Digest::sha256(b"layer one"));
+    assert_eq!(head(&registry, ALICE, &path).await, 200);
+    *api.state().made.get_mut("demo/app").expect("a stream") += 1;
+    tokio::time::advance(LATER).await;
+    assert_eq!(head(&registry, ALICE, &path).await, 404);
+    assert_eq!(head(&registry, As::Basic("b"), &path).await, 404);
+}
