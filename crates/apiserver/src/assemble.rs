@@ -83,8 +83,7 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, Error> {
     let parts = project::Parts {
         namespaces: core.namespaces.clone(),
         namespace_rest: Arc::clone(&core.namespace_rest),
-        role_bindings: rbac.role_bindings.clone(),
-        cluster_role_bindings: rbac.cluster_role_bindings.clone(),
+        rights: rbac.clone(),
         authorizer: Arc::clone(&access.authorizer),
     };
     project::register(&mut kinds, parts);

@@ -11,6 +11,7 @@ use berth_apimachinery::rest::Rest;
 use berth_apimachinery::storage::Storage;
 
 use crate::kinds::Kinds;
+use crate::rbac;
 
 /// The API group.
 pub(crate) const GROUP: &str = "project.openshift.io";
@@ -27,10 +28,8 @@ pub(crate) struct Parts {
     pub(crate) namespaces: Storage,
     /// The namespace endpoint, through which projects are created and deleted.
     pub(crate) namespace_rest: Arc<dyn Rest>,
-    /// Stored role bindings.
-    pub(crate) role_bindings: Storage,
-    /// Stored cluster role bindings.
-    pub(crate) cluster_role_bindings: Storage,
+    /// Stored roles and bindings.
+    pub(crate) rights: rbac::Storages,
     /// Who may see what.
     pub(crate) authorizer: Arc<dyn Authorizer>,
 }

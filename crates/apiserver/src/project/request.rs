@@ -68,7 +68,7 @@ impl ProjectRequests {
             json!({"apiGroup": rbac::GROUP, "kind": "ClusterRole", "name": "admin"}),
         );
         binding.set("subjects", json!([subject(user)]));
-        self.parts.role_bindings.create(binding).await.map(drop)
+        self.parts.rights.role_bindings.create(binding).await.map(drop)
     }
 }
 

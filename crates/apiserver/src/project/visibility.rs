@@ -11,8 +11,9 @@ use berth_apimachinery::identity::UserInfo;
 use berth_apimachinery::options::WatchOptions;
 use berth_apimachinery::rest::{WatchEvent, WatchStream};
 use berth_apimachinery::status::Status;
-use berth_apimachinery::storage::Subscription;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use berth_apimachinery::storage::Storage;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::Parts;
 use super::view::project;
@@ -52,8 +53,19 @@ struct Watcher {
     known: BTreeMap<String, u64>,
     pending: VecDeque<WatchEvent>,
     namespaces: WatchStream,
-    role_bindings: Subscription,
-    cluster_role_bindings: Subscription,
+    /// Something about roles or bindings changed.
+    rights: BoxStream<'static, ()>,
+}
+
+/// An item for each change of what `storage` holds, from now on.
+fn changes(storage: &Storage) -> BoxStream<'static, ()> {
+    let mut subscription = storage.subscribe();
+    // What is there already is no change.
+    while subscription.next().now_or_never().flatten().is_some() {}
+    stream::unfold(subscription, |mut subscription| async move {
+        subscription.next().await.map(|_| ((), subscription))
+    })
+    .boxed()
 }
 
 /// Events of the projects that the caller may get. A right that comes adds its project, one that goes deletes it.
@@ -63,19 +75,21 @@ pub(super) async fn watch(
     options: &WatchOptions,
 ) -> Result<WatchStream, Status> {
     let namespaces = parts.namespace_rest.watch(cx, options).await?;
-    let mut role_bindings = parts.role_bindings.subscribe();
-    let mut cluster_role_bindings = parts.cluster_role_bindings.subscribe();
-    // What is there already is no change of rights.
-    while role_bindings.next().now_or_never().flatten().is_some() {}
-    while cluster_role_bindings.next().now_or_never().flatten().is_some() {}
+    let rights = &parts.rights;
+    let rights = [
+        &rights.roles,
+        &rights.cluster_roles,
+        &rights.role_bindings,
+        &rights.cluster_role_bindings,
+    ];
+    let rights = stream::select_all(rights.map(changes)).boxed();
     let mut watcher = Watcher {
         user: Arc::clone(&cx.user),
         options: options.clone(),
         known: BTreeMap::new(),
         pending: VecDeque::new(),
         namespaces,
-        role_bindings,
-        cluster_role_bindings,
+        rights,
         parts,
     };
     if options.resource_version.is_some_and(|version| version > 0) {
@@ -104,8 +118,11 @@ impl Watcher {
                     Ok(event) => self.on_namespace(event).await,
                     Err(status) => return Some(Err(status)),
                 },
-                _ = self.role_bindings.next() => self.on_rights().await,
-                _ = self.cluster_role_bindings.next() => self.on_rights().await,
+                Some(()) = self.rights.next() => {
+                    // A burst of changes is looked at once.
+                    while self.rights.next().now_or_never().flatten().is_some() {}
+                    self.on_rights().await;
+                }
             }
         }
     }
@@ -126,7 +143,7 @@ impl Watcher {
         }
     }
 
-    /// Sends what became visible or invisible since a binding changed.
+    /// Sends what became visible or invisible since a role or binding changed.
     async fn on_rights(&mut self) {
         let visible = visible(&self.parts, &self.user, &self.options).await;
         let gone: Vec<String> = self

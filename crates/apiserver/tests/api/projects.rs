@@ -164,6 +164,23 @@ async fn watches_follow_rights() {
         .await
         .expect(200);
     assert_eq!(next().await, ("DELETED".to_owned(), "one".to_owned()));
+    // So does a role that changes while its binding stays.
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/one/roles";
+    let looks = json!([{"verbs": ["get"], "apiGroups": ["project.openshift.io"], "resources": ["projects"]}]);
+    let role = json!({"metadata": {"name": "looks"}, "rules": []});
+    api.create(roles, role).await;
+    let binding = json!({
+        "metadata": {"name": "looks"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looks"},
+        "subjects": [{"kind": "User", "name": "ann"}],
+    });
+    api.create("/apis/rbac.authorization.k8s.io/v1/namespaces/one/rolebindings", binding)
+        .await;
+    for (rules, want) in [(looks, "ADDED"), (json!([]), "DELETED")] {
+        api.call(Who::Admin, "PATCH", &format!("{roles}/looks"), json!({ "rules": rules }))
+            .await
+            .expect(200);
+        assert_eq!(next().await, (want.to_owned(), "one".to_owned()));
+    }
 }
 
 #[tokio::test]
