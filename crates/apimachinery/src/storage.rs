@@ -349,7 +349,10 @@ impl Storage {
     }
 
     /// Waits until memory shows everything that the store holds, before a lost race is tried again.
-    pub(crate) async fn catch_up(&self) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// What the store answers, or 504 when memory does not follow.
+    pub async fn catch_up(&self) -> Result<(), Status> {
         let revision = self.0.database.store().revision().await;
         let revision = revision.map_err(|error| Status::from_store(&error))?;
         self.0.database.caught_up(revision.get()).await

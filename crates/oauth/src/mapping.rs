@@ -126,7 +126,10 @@ impl Mapper {
             match self.try_user(provider, method, person).await {
                 // Somebody else, probably the same person, was faster with one of the objects: look again.
                 Err(Error::Store(status))
-                    if attempt < ATTEMPTS && (status.is_already_exists() || status.is_conflict()) => {}
+                    if attempt < ATTEMPTS && (status.is_already_exists() || status.is_conflict()) =>
+                {
+                    self.users.catch_up().await?;
+                }
                 done => break done?,
             }
         };
@@ -262,7 +265,7 @@ impl Mapper {
             object.set_annotation(synced, "synced");
             object.set("users", json!([user]));
             match self.groups.create(object).await {
-                Err(status) if status.is_already_exists() => {}
+                Err(status) if status.is_already_exists() => self.groups.catch_up().await?,
                 done => return done.map(drop),
             }
         }

@@ -110,4 +110,14 @@ mod tests {
         assert_ne!(one.object_name(), one.reveal());
         assert_eq!(format!("{one:?}"), "Opaque(…)");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_either_no_token_or_has_a_name(text in "(sha256~)?.{0,300}") {
+            if let Some(name) = object_name(&text) {
+                proptest::prop_assert!(is_object_name(&name));
+                proptest::prop_assert_ne!(name, text);
+            }
+        }
+    }
 }

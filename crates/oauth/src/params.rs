@@ -185,4 +185,24 @@ mod tests {
             assert_eq!(cookie(&headers, name), want);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_strangers_send_breaks_anything(form: Vec<u8>, header in "[ -~]{0,80}", name in "[a-z]{0,4}") {
+            let _ = Params::of_form(&request("/?a=1", FORM), &form);
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, format!("Basic {header}").parse().unwrap());
+            headers.insert(header::COOKIE, header.parse().unwrap());
+            let _ = (basic(&headers), cookie(&headers, &name));
+        }
+
+        #[test]
+        fn parameters_round_trip(pairs in proptest::collection::btree_map("[a-z]{1,8}", ".{1,20}", 0..8)) {
+            let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let params = Params::of_form(&request("/", FORM), encoded.as_bytes()).unwrap();
+            let got: std::collections::BTreeMap<String, String> =
+                params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            proptest::prop_assert_eq!(got, pairs);
+        }
+    }
 }

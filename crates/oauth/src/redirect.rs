@@ -105,4 +105,17 @@ mod tests {
         assert!(choose(&registered[2..], None).is_some());
         assert!(choose(&[], None).is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_asked_goes_to_a_registered_host(asked in ".{0,80}", tail in "[ -~]{0,40}") {
+            let registered = ["http://127.0.0.1/callback".to_owned(), "https://a.example/cb".to_owned()];
+            for asked in [asked, format!("http://127.0.0.1{tail}"), format!("https://a.example{tail}")] {
+                if let Some(url) = choose(&registered, Some(&asked)) {
+                    proptest::prop_assert!(matches!(url.host_str(), Some("127.0.0.1" | "a.example")), "{}", asked);
+                    proptest::prop_assert!(matches!(url.path(), "/callback" | "/cb"), "{}", asked);
+                }
+            }
+        }
+    }
 }

@@ -169,4 +169,14 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert!(provider.check("ben", "secret").await.is_err(), "gone");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_can_be_read(text in "(?s).{0,200}", password in ".{0,20}") {
+            for (name, hash) in parse(&text) {
+                proptest::prop_assert!(!name.is_empty() && !name.contains(':') && !hash.contains(':'));
+                let _ = (hashing::is_known(&hash), password.len());
+            }
+        }
+    }
 }

@@ -81,7 +81,7 @@ async fn ensure(
     if clients.get("", name).is_none() {
         let fresh = repair(&Object::new(&kinds::gvk("OAuthClient"), name));
         match clients.create(fresh).await {
-            Err(status) if status.is_already_exists() => {}
+            Err(status) if status.is_already_exists() => clients.catch_up().await?,
             done => return done.map(drop),
         }
     }

@@ -64,13 +64,10 @@ impl Keys {
             .into_iter()
             .filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
         let signs = |key: &Jwk| {
-            let symmetric = matches!(key.algorithm, AlgorithmParameters::OctetKey(_));
-            !symmetric
-                && key
-                    .common
-                    .public_key_use
-                    .as_ref()
-                    .is_none_or(|usage| *usage == PublicKeyUse::Signature)
+            use AlgorithmParameters::{EllipticCurve, OctetKeyPair, RSA};
+            let pair = matches!(key.algorithm, RSA(_) | EllipticCurve(_) | OctetKeyPair(_));
+            let usage = key.common.public_key_use.as_ref();
+            pair && usage.is_none_or(|usage| *usage == PublicKeyUse::Signature)
         };
         JwkSet {
             keys: keys.filter(signs).collect(),
