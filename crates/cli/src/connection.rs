@@ -47,7 +47,8 @@ pub struct Connection {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) certificate_authority: Option<PathBuf>,
     /// Do not check the server's certificate: whoever is in between can read and change everything
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true)]
     pub(crate) insecure_skip_tls_verify: bool,
     /// Act as this user, if you may
     #[arg(long = "as", global = true, id = "as-user", value_name = "USER")]

@@ -46,6 +46,9 @@ fn look_up(groups: &Value, text: &str) -> Option<Found> {
         None => (name, late_group),
     };
     let name = name.to_lowercase();
+    if name.is_empty() {
+        return None;
+    }
     let list = |value: &Value, field: &str| {
         value
             .get(field)

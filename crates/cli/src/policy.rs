@@ -80,7 +80,12 @@ struct Users {
     #[arg(value_name = "USER", required_unless_present = "service_account")]
     users: Vec<String>,
     /// A service account of the project; may be given several times
-    #[arg(long, short = 'z', alias = "serviceaccount", value_name = "NAME")]
+    #[arg(
+        long = "serviceaccount",
+        short = 'z',
+        alias = "service-account",
+        value_name = "NAME"
+    )]
     service_account: Vec<String>,
     #[command(flatten)]
     binding: Binding,
@@ -117,7 +122,12 @@ struct ClusterUsers {
     #[arg(value_name = "USER", required_unless_present = "service_account")]
     users: Vec<String>,
     /// A service account of the project; may be given several times
-    #[arg(long, short = 'z', alias = "serviceaccount", value_name = "NAME")]
+    #[arg(
+        long = "serviceaccount",
+        short = 'z',
+        alias = "service-account",
+        value_name = "NAME"
+    )]
     service_account: Vec<String>,
     /// The cluster role binding to change, instead of any one of the role
     #[arg(long, value_name = "NAME")]

@@ -48,16 +48,23 @@ struct Login {
     #[arg(long, value_name = "USER:PASSWORD", conflicts_with = "service_account")]
     auth_basic: Option<String>,
     /// Log in as this service account of the project
-    #[arg(long, short = 'z', alias = "serviceaccount", value_name = "NAME")]
+    #[arg(
+        long = "serviceaccount",
+        short = 'z',
+        alias = "service-account",
+        value_name = "NAME"
+    )]
     service_account: Option<String>,
     /// The file to write, "-" for standard output, instead of the one that podman or docker reads
     #[arg(long, short = 'a', visible_alias = "registry-config", value_name = "FILE")]
     to: Option<PathBuf>,
     /// Do not ask the registry whether it accepts the credentials
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true)]
     skip_check: bool,
     /// Ask the registry over any certificate or without TLS
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
+          default_missing_value = "true", action = clap::ArgAction::Set, hide_default_value = true)]
     insecure: bool,
 }
 
