@@ -159,13 +159,13 @@ proptest! {
     }
 }
 
-fn rules(value: serde_json::Value) -> Vec<Rule> {
-    Rule::list(Some(&value))
+fn rules(value: &serde_json::Value) -> Vec<Rule> {
+    Rule::list(Some(value))
 }
 
 #[test]
 fn compact_rules_join_verbs_and_keep_rights() {
-    let scattered = rules(json!([
+    let scattered = rules(&json!([
         {"verbs": ["get"], "apiGroups": ["", "apps"], "resources": ["pods", "jobs"]},
         {"verbs": ["list", "get"], "apiGroups": [""], "resources": ["pods"]},
         {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["one"]},
@@ -184,6 +184,6 @@ fn compact_rules_join_verbs_and_keep_rights() {
 #[test]
 fn a_huge_rule_stays_as_it_is() {
     let many: Vec<String> = (0..1000).map(|index| format!("r{index}")).collect();
-    let huge = rules(json!([{"verbs": many, "apiGroups": many, "resources": many}]));
+    let huge = rules(&json!([{"verbs": many, "apiGroups": many, "resources": many}]));
     assert_eq!(compact(&huge), huge);
 }
