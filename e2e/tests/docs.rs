@@ -39,6 +39,12 @@ fn follow(page: &Path) {
         .replace("127.0.0.1:5000", &berth.registry)
         .replace("https://127.0.0.1:6443", &berth.api);
     let mut command: Command = podman.command("bash");
+    // The pages call the binary by its name.
+    let programs = std::env::var_os("PATH").unwrap_or_default();
+    let programs = [berth_testkit::berth::binary().parent().unwrap().to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&programs));
+    command.env("PATH", std::env::join_paths(programs).unwrap());
     command.args(["-c", &script]).current_dir(&folder);
     let said = run(&mut command);
     assert!(
