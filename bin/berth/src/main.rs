@@ -25,7 +25,7 @@ enum Command {
     /// Run the whole system on this machine: a Kubernetes API, the image API and the registry.
     Up(up::Arguments),
     #[command(flatten)]
-    People(berth_cli::Command),
+    People(Box<berth_cli::Command>),
     /// Print the script that makes a shell complete these commands
     Completion(berth_cli::completion::Arguments),
 }
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Up(arguments) => up::main(arguments),
-        Command::People(command) => return people::main(command),
+        Command::People(command) => return people::main(*command),
         Command::Completion(arguments) => return people::completion(&arguments, Cli::command()),
     };
     match result {

@@ -52,9 +52,9 @@ pub async fn run(arguments: &Arguments, environment: &Environment, output: &mut 
                     _ => {}
                 }
             }
-            None => output.warning(
-                "this token was not given by a login, so it cannot be revoked here; it stays valid until it expires",
-            )?,
+            None => output.warning(format_args!(
+                "this token was not given by a login, so it cannot be revoked here; it stays valid until it expires"
+            ))?,
         }
     }
     session.paths.edit(|config| {

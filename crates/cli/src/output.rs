@@ -49,7 +49,7 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// When nobody reads any more.
-    pub fn warning(&mut self, text: impl Display) -> Result<()> {
+    pub fn warning(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
         self.note(format_args!("Warning: {text}"))
     }
 
@@ -78,6 +78,7 @@ impl<'a> Output<'a> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]
 fn gone(error: io::Error) -> crate::Error {
     failed(format!("writing the result: {error}"))
 }
