@@ -44,7 +44,10 @@ fn follow(page: &Path) {
     let programs = [berth_testkit::berth::binary().parent().unwrap().to_owned()]
         .into_iter()
         .chain(std::env::split_paths(&programs));
-    command.env("PATH", std::env::join_paths(programs).unwrap());
+    command
+        .env("PATH", std::env::join_paths(programs).unwrap())
+        .env_remove("KUBECONFIG")
+        .env_remove("REGISTRY_AUTH_PREFERENCE");
     command.args(["-c", &script]).current_dir(&folder);
     let said = run(&mut command);
     assert!(

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result, failed},
     kubeconfig::{Kubeconfig, Paths, Section},
     names,
+    secret::Secret,
 };
 
 /// How long a request may take when nothing else is said, in seconds.
@@ -42,7 +43,7 @@ pub struct Connection {
     pub(crate) server: Option<String>,
     /// A token to authenticate with
     #[arg(long, global = true, value_name = "TOKEN")]
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Secret>,
     /// A file with the certificate of the authority that signed the server's
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) certificate_authority: Option<PathBuf>,
@@ -210,7 +211,7 @@ impl Connection {
             return Err(failed(format!("auth info \"{name}\" does not exist")));
         }
         if let Some(token) = &self.token {
-            user = json!({"token": token}).as_object().cloned();
+            user = json!({"token": token.reveal()}).as_object().cloned();
         }
         let mut user = user.unwrap_or_default();
         if let Some(name) = &self.impersonate {
@@ -223,8 +224,8 @@ impl Connection {
 
     /// The token that requests carry.
     fn bearer(&self, config: &Kubeconfig, user: Option<&str>) -> Result<Option<String>> {
-        if self.token.is_some() {
-            return Ok(self.token.clone());
+        if let Some(token) = &self.token {
+            return Ok(Some(token.reveal().to_owned()));
         }
         let user = user
             .and_then(|name| config.anchored(Section::Users, name))

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod project;
 pub mod projects;
 pub mod registry;
+mod secret;
 pub mod whoami;
 
 pub use self::{command::Command, environment::Environment, error::Error, output::Output};

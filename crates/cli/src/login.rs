@@ -21,6 +21,7 @@ use crate::{
     kubeconfig::{Kubeconfig, Paths, Section},
     names,
     projects::listed,
+    secret::Secret,
 };
 
 /// With more projects than this the list is no help.
@@ -50,7 +51,7 @@ pub struct Arguments {
     username: Option<String>,
     /// The user's password; without this flag it is asked for and does not show in the list of processes
     #[arg(long, short, value_name = "PASSWORD")]
-    password: Option<String>,
+    password: Option<Secret>,
     /// Log in with a browser
     #[arg(long, short, conflicts_with_all = ["username", "password", "token"])]
     web: bool,
@@ -84,12 +85,13 @@ pub async fn run(arguments: Arguments, environment: &Environment, output: &mut O
     };
 
     let proof = if let Some(token) = &connection.token {
-        let api = target.api(&token_entry(token))?;
+        let token = token_entry(token.reveal());
+        let api = target.api(&token)?;
         let name = api.whoami().await.map_err(|error| match error {
             Error::Unauthorized => failed("The token provided is invalid or expired"),
             error => error,
         })?;
-        Proof::new(name, token_entry(token), api, How::Token)
+        Proof::new(name, token, api, How::Token)
     } else if let Some(proof) = existing(&arguments, &config, current.as_ref(), &target).await? {
         proof
     } else {

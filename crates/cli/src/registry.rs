@@ -15,6 +15,7 @@ use crate::{
     api::segment,
     connection::{Connection, Session},
     error::{Error, Result, failed},
+    secret::Secret,
 };
 
 /// User name beside a token; the registry does not look at it.
@@ -46,7 +47,7 @@ struct Login {
     registry: Option<String>,
     /// User and password to save, instead of the session's token
     #[arg(long, value_name = "USER:PASSWORD", conflicts_with = "service_account")]
-    auth_basic: Option<String>,
+    auth_basic: Option<Secret>,
     /// Log in as this service account of the project
     #[arg(
         long = "serviceaccount",
@@ -102,7 +103,11 @@ async fn save(
     environment: &Environment,
     output: &mut Output<'_>,
 ) -> Result<()> {
-    let basic = login.auth_basic.as_deref().map(split_basic).transpose()?;
+    let basic = login
+        .auth_basic
+        .as_ref()
+        .map(|basic| split_basic(basic.reveal()))
+        .transpose()?;
     let session = connection.open(environment).await;
     let (registry, session) = match (&login.registry, session) {
         (Some(registry), session) => (host::parse(registry)?, session),

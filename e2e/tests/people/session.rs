@@ -299,3 +299,48 @@ fn shells_learn_the_commands() {
         "whoami\n"
     );
 }
+
+#[test]
+fn a_password_does_not_show_on_a_terminal() {
+    if !installed("python3") {
+        return;
+    }
+    let berth = with_people();
+    let ann = Person::new(&berth, "ann");
+    let script = r#"
+import os, pty, sys
+shown = b""
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], ["berth"] + sys.argv[2:])
+asked = False
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    shown += more
+    if not asked and shown.rstrip().endswith(b"Username:"):
+        os.write(terminal, b"ann\n")
+    if not asked and shown.rstrip().endswith(b"Password:"):
+        asked = True
+        os.write(terminal, b"secret\n")
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+    let mut python = ann.command("python3");
+    python.args(["-c", script]).arg(berth_testkit::berth::binary());
+    python.args(["login", &berth.api, "--certificate-authority", &ann.authority()]);
+    let shown = berth_testkit::process::run(&mut python).ok();
+    assert!(shown.contains("Authentication required for https://"), "{shown}");
+    assert!(
+        shown.contains("Username: ann") && shown.contains("Password: "),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("Login successful.") && !shown.contains("secret"),
+        "{shown}"
+    );
+}

@@ -150,59 +150,100 @@ fn what_is_no_kubeconfig_is_refused_with_its_name() {
     }
 }
 
-/// Texts that a careless writer of YAML would turn into something else.
+/// Words that a careless writer of YAML would turn into something else.
+const TRICKY: [&str; 52] = [
+    "yes",
+    "No",
+    "on",
+    "y",
+    "N",
+    "off",
+    "null",
+    "~",
+    "true",
+    "1",
+    "1e3",
+    "0x1f",
+    "0o7",
+    "012",
+    "1_000",
+    ".inf",
+    "2001-01-01",
+    "12:30:45",
+    "- a",
+    "a: b",
+    "a #b",
+    "#",
+    "&x",
+    "*x",
+    "!t",
+    "%d",
+    "@a",
+    "`",
+    "{",
+    "[",
+    "|",
+    ">",
+    "? q",
+    ": ",
+    " ",
+    "",
+    "---",
+    "...",
+    "=",
+    "<<",
+    "a\nb",
+    "\n",
+    "a\n",
+    "\t",
+    "\"",
+    "'",
+    "\\",
+    "\u{feff}",
+    "\u{85}",
+    "é",
+    "a\r\nb",
+    "sha256~x",
+];
+
+#[test]
+fn kubectl_reads_what_is_written() {
+    if !berth_testkit::installed("kubectl") {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("config");
+    paths(&[&file])
+        .edit(|config| {
+            for (number, word) in TRICKY.iter().enumerate() {
+                config.set(Section::Users, &format!("{number}{word}"), |user| {
+                    user.insert("token".to_owned(), (*word).into());
+                });
+            }
+        })
+        .unwrap();
+    let mut kubectl = std::process::Command::new("kubectl");
+    kubectl
+        .args(["config", "view", "--raw", "-o", "json", "--kubeconfig"])
+        .arg(&file)
+        .env("HOME", scratch.path());
+    let read: Value = serde_json::from_str(&berth_testkit::process::run(&mut kubectl).ok()).unwrap();
+    let users = read["users"].as_array().unwrap();
+    assert_eq!(users.len(), TRICKY.len());
+    for (number, word) in TRICKY.iter().enumerate() {
+        let name = format!("{number}{word}");
+        let user = users.iter().find(|user| user["name"] == name.as_str());
+        let user = user.unwrap_or_else(|| panic!("{name:?} is not in {read:#}"));
+        assert_eq!(
+            user["user"]["token"].as_str().unwrap_or_default(),
+            *word,
+            "{word:?}"
+        );
+    }
+}
+
 fn tricky() -> impl Strategy<Value = String> {
-    let words = proptest::sample::select(vec![
-        "yes",
-        "No",
-        "on",
-        "y",
-        "null",
-        "~",
-        "true",
-        "1",
-        "1e3",
-        "0x1f",
-        "0o7",
-        "012",
-        "1_000",
-        ".inf",
-        "2001-01-01",
-        "12:30:45",
-        "- a",
-        "a: b",
-        "a #b",
-        "#",
-        "&x",
-        "*x",
-        "!t",
-        "%d",
-        "@a",
-        "`",
-        "{",
-        "[",
-        "|",
-        ">",
-        "? q",
-        ": ",
-        " ",
-        "",
-        "---",
-        "...",
-        "=",
-        "<<",
-        "a\nb",
-        "\n",
-        "a\n",
-        "\t",
-        "\"",
-        "'",
-        "\\",
-        "\u{feff}",
-        "\u{85}",
-        "é",
-        "sha256~x",
-    ]);
+    let words = proptest::sample::select(TRICKY.to_vec());
     prop_oneof![words.prop_map(str::to_owned), "[ -~]{0,24}", "\\PC{0,12}"]
 }
 

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Output,
     error::{Error, Result, failed},
+    secret::Secret,
 };
 
 /// The client that every server of this kind knows for this grant.
@@ -25,7 +26,7 @@ const MAX_STEPS: usize = 10;
 pub(super) async fn login(
     target: &Target,
     username: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     output: &mut Output<'_>,
 ) -> Result<String> {
     let issuer = Issuer::discover(target).await?;
@@ -96,7 +97,7 @@ fn basic(
     server: &str,
     realm: &str,
     username: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     output: &mut Output<'_>,
 ) -> Result<String> {
     if username.is_none() || password.is_none() {
@@ -118,11 +119,13 @@ fn basic(
     }
     let password = match password {
         Some(password) => password,
-        None => output.ask("Password", true, "type it, or write it to standard input")?,
+        None => output
+            .ask("Password", true, "type it, or write it to standard input")?
+            .into(),
     };
     Ok(format!(
         "Basic {}",
-        STANDARD.encode(format!("{username}:{password}"))
+        STANDARD.encode(format!("{username}:{}", password.reveal()))
     ))
 }
 
