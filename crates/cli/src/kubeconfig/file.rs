@@ -14,7 +14,7 @@ use crate::error::{Result, failed};
 /// Largest kubeconfig, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 /// How long another program's lock is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A file and what it holds.
 #[derive(Clone, Debug)]

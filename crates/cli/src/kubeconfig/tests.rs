@@ -139,6 +139,29 @@ fn a_link_stays_a_link_and_a_lock_is_respected() {
 }
 
 #[test]
+fn changes_at_the_same_moment_all_count() {
+    const WRITERS: usize = 4;
+    const CHANGES: usize = 4;
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("config");
+    let paths = paths(&[&file]);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let paths = &paths;
+            scope.spawn(move || {
+                for change in 0..CHANGES {
+                    paths
+                        .edit(|config| config.set(Section::Users, &format!("{writer}-{change}"), |_| {}))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let users = paths.load().unwrap().entries(Section::Users);
+    assert_eq!(users.len(), WRITERS * CHANGES);
+}
+
+#[test]
 fn what_is_no_kubeconfig_is_refused_with_its_name() {
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("config");
