@@ -1,8 +1,10 @@
-//! Protobuf bodies of Kubernetes' own kinds, which `kubectl create` sends, into the JSON that everything else works on.
+//! Protobuf bodies, which typed clients such as `kubectl create` send, into the JSON that everything else works on.
 //!
 //! Only requests are decoded. Answers are JSON, which every client of protobuf accepts as well.
 mod message;
 mod wire;
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,11 +43,39 @@ pub enum Error {
     },
 }
 
-/// Decodes a body: the envelope, and in it an object of a known kind.
-///
-/// # Errors
-/// [`Error`] says what is wrong.
-pub fn decode(body: &[u8]) -> Result<Value, Error> {
+/// The kinds that can be decoded: those of Kubernetes, and what a server adds. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Kinds(Arc<Messages>);
+
+impl Kinds {
+    /// Kubernetes' kinds and those of `files`, each in the form of `kinds.txt`. A file may use the messages of
+    /// Kubernetes and those of the files before it.
+    ///
+    /// # Errors
+    /// The line or field that is not in that form.
+    pub fn with(files: &[&'static str]) -> Result<Kinds, String> {
+        let files: Vec<&'static str> = std::iter::once(message::KINDS)
+            .chain(files.iter().copied())
+            .collect();
+        Messages::parse(&files).map(|messages| Kinds(Arc::new(messages)))
+    }
+
+    /// Decodes a body: the envelope, and in it an object of a known kind.
+    ///
+    /// # Errors
+    /// [`Error`] says what is wrong.
+    pub fn decode(&self, body: &[u8]) -> Result<Value, Error> {
+        decode(&self.0, body)
+    }
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self::with(&[]).expect("the file is part of the program, and a test reads it")
+    }
+}
+
+fn decode(messages: &Messages, body: &[u8]) -> Result<Value, Error> {
     let envelope = body.strip_prefix(MAGIC).ok_or(Error::Malformed)?;
     let (mut api_version, mut kind, mut raw, mut content_type) =
         (String::new(), String::new(), &[][..], String::new());
@@ -71,10 +101,10 @@ pub fn decode(body: &[u8]) -> Result<Value, Error> {
     if content_type == "application/json" {
         return serde_json::from_slice(raw).map_err(|_| Error::Malformed);
     }
-    let Some(message) = Messages::get().of_kind(&api_version, &kind) else {
+    let Some(message) = messages.of_kind(&api_version, &kind) else {
         return Err(Error::Unknown { api_version, kind });
     };
-    let mut object = decode_message(message, raw, 0)?;
+    let mut object = messages.decode(message, raw, 0)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Ok(Value::Object(object))
@@ -87,59 +117,104 @@ fn text(wire: Wire<'_>) -> Result<String, Error> {
         .map_err(|_| Error::Malformed)
 }
 
-fn decode_message(message: usize, bytes: &[u8], depth: usize) -> Result<Map<String, Value>, Error> {
-    if depth > DEPTH_LIMIT {
-        return Err(Error::Malformed);
-    }
-    let mut object = Map::new();
-    let mut fields = Reader::new(bytes);
-    while let Some((number, wire)) = fields.next()? {
-        let Some(field) = Messages::get().field(message, number) else {
-            continue;
-        };
-        match &field.kind {
-            Kind::List(item) => {
-                let value = decode_value(item, wire, depth)?.unwrap_or_else(|| empty(item));
-                let list = object
-                    .entry(field.name)
-                    .or_insert_with(|| Value::Array(Vec::new()));
-                if let Value::Array(items) = list {
-                    items.push(value);
+impl Messages {
+    fn decode(&self, message: usize, bytes: &[u8], depth: usize) -> Result<Map<String, Value>, Error> {
+        if depth > DEPTH_LIMIT {
+            return Err(Error::Malformed);
+        }
+        let mut object = Map::new();
+        let mut fields = Reader::new(bytes);
+        while let Some((number, wire)) = fields.next()? {
+            let Some(field) = self.field(message, number) else {
+                continue;
+            };
+            match &field.kind {
+                Kind::List(item) => {
+                    let value = self.value(item, wire, depth)?.unwrap_or_else(|| empty(item));
+                    let list = object
+                        .entry(field.name)
+                        .or_insert_with(|| Value::Array(Vec::new()));
+                    if let Value::Array(items) = list {
+                        items.push(value);
+                    }
                 }
-            }
-            Kind::Map(item) => {
-                let (key, value) = decode_entry(item, wire.bytes()?, depth)?;
-                let map = object
-                    .entry(field.name)
-                    .or_insert_with(|| Value::Object(Map::new()));
-                if let Value::Object(map) = map {
-                    map.insert(key, value);
+                Kind::Map(item) => {
+                    let (key, value) = self.entry(item, wire.bytes()?, depth)?;
+                    let map = object
+                        .entry(field.name)
+                        .or_insert_with(|| Value::Object(Map::new()));
+                    if let Value::Object(map) = map {
+                        map.insert(key, value);
+                    }
                 }
-            }
-            Kind::Message(inline) if field.name == INLINE => {
-                object.extend(decode_message(*inline, wire.bytes()?, depth + 1)?);
-            }
-            kind => {
-                if let Some(value) = decode_value(kind, wire, depth)? {
-                    object.insert(field.name.to_owned(), value);
+                Kind::Message(inline) if field.name == INLINE => {
+                    object.extend(self.decode(*inline, wire.bytes()?, depth + 1)?);
+                }
+                kind => {
+                    if let Some(value) = self.value(kind, wire, depth)? {
+                        object.insert(field.name.to_owned(), value);
+                    }
                 }
             }
         }
+        Ok(object)
     }
-    Ok(object)
-}
 
-fn decode_entry(item: &Kind, bytes: &[u8], depth: usize) -> Result<(String, Value), Error> {
-    let (mut key, mut value) = (String::new(), None);
-    let mut fields = Reader::new(bytes);
-    while let Some((number, wire)) = fields.next()? {
-        match number {
-            1 => key = text(wire)?,
-            2 => value = decode_value(item, wire, depth)?,
-            _ => {}
+    fn entry(&self, item: &Kind, bytes: &[u8], depth: usize) -> Result<(String, Value), Error> {
+        let (mut key, mut value) = (String::new(), None);
+        let mut fields = Reader::new(bytes);
+        while let Some((number, wire)) = fields.next()? {
+            match number {
+                1 => key = text(wire)?,
+                2 => value = self.value(item, wire, depth)?,
+                _ => {}
+            }
         }
+        Ok((key, value.unwrap_or_else(|| empty(item))))
     }
-    Ok((key, value.unwrap_or_else(|| empty(item))))
+
+    /// A value; none if it is the zero that the encoding writes where JSON has nothing.
+    fn value(&self, kind: &Kind, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Error> {
+        Ok(match kind {
+            Kind::String => Some(text(wire)?).filter(|text| !text.is_empty()).map(Value::from),
+            Kind::Bytes => Some(STANDARD.encode(wire.bytes()?))
+                .filter(|text| !text.is_empty())
+                .map(Value::from),
+            Kind::Int { zero } => Some(wire.int()?)
+                .filter(|number| *zero || *number != 0)
+                .map(Value::from),
+            Kind::Bool { zero } => Some(wire.int()? != 0)
+                .filter(|flag| *zero || *flag)
+                .map(Value::from),
+            Kind::Message(message) => Some(self.decode(*message, wire.bytes()?, depth + 1)?.into()),
+            Kind::Quantity => Some(Value::from(one_text(wire.bytes()?)?)),
+            Kind::Strings => {
+                let mut items = Vec::new();
+                let mut fields = Reader::new(wire.bytes()?);
+                while let Some((number, wire)) = fields.next()? {
+                    if number == 1 {
+                        items.push(Value::from(text(wire)?));
+                    }
+                }
+                Some(items.into())
+            }
+            Kind::Json => {
+                let mut found = None;
+                let mut fields = Reader::new(wire.bytes()?);
+                while let Some((number, wire)) = fields.next()? {
+                    let bytes = wire.bytes()?;
+                    if number == 1 && !bytes.is_empty() {
+                        found = Some(serde_json::from_slice(bytes).map_err(|_| Error::Malformed)?);
+                    }
+                }
+                found
+            }
+            Kind::Time => time(wire.bytes()?)?.map(|time| format_time(time).into()),
+            Kind::MicroTime => time(wire.bytes()?)?.map(|time| format_micro_time(time).into()),
+            // A list of lists does not exist in the encoding.
+            Kind::List(_) | Kind::Map(_) => return Err(Error::Malformed),
+        })
+    }
 }
 
 /// A value that is none where it stands in a message, and must be something in a list or a map.
@@ -149,41 +224,9 @@ fn empty(kind: &Kind) -> Value {
         Kind::Bool { .. } => false.into(),
         Kind::Message(_) => Value::Object(Map::new()),
         Kind::Strings | Kind::List(_) => Value::Array(Vec::new()),
-        Kind::Time | Kind::MicroTime => Value::Null,
+        Kind::Time | Kind::MicroTime | Kind::Json => Value::Null,
         Kind::String | Kind::Bytes | Kind::Quantity | Kind::Map(_) => "".into(),
     }
-}
-
-/// A value; none if it is the zero that the encoding writes where JSON has nothing.
-fn decode_value(kind: &Kind, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Error> {
-    Ok(match kind {
-        Kind::String => Some(text(wire)?).filter(|text| !text.is_empty()).map(Value::from),
-        Kind::Bytes => Some(STANDARD.encode(wire.bytes()?))
-            .filter(|text| !text.is_empty())
-            .map(Value::from),
-        Kind::Int { zero } => Some(wire.int()?)
-            .filter(|number| *zero || *number != 0)
-            .map(Value::from),
-        Kind::Bool { zero } => Some(wire.int()? != 0)
-            .filter(|flag| *zero || *flag)
-            .map(Value::from),
-        Kind::Message(message) => Some(decode_message(*message, wire.bytes()?, depth + 1)?.into()),
-        Kind::Quantity => Some(Value::from(one_text(wire.bytes()?)?)),
-        Kind::Strings => {
-            let mut items = Vec::new();
-            let mut fields = Reader::new(wire.bytes()?);
-            while let Some((number, wire)) = fields.next()? {
-                if number == 1 {
-                    items.push(Value::from(text(wire)?));
-                }
-            }
-            Some(items.into())
-        }
-        Kind::Time => time(wire.bytes()?)?.map(|time| format_time(time).into()),
-        Kind::MicroTime => time(wire.bytes()?)?.map(|time| format_micro_time(time).into()),
-        // A list of lists does not exist in the encoding.
-        Kind::List(_) | Kind::Map(_) => return Err(Error::Malformed),
-    })
 }
 
 fn one_text(bytes: &[u8]) -> Result<String, Error> {
@@ -223,8 +266,14 @@ mod tests {
 
     use super::*;
 
+    /// Kinds of another server.
+    const OTHERS: &str = "authorization.openshift.io/v1/LocalResourceAccessReview: 1 . Action\n\
+                          Action: 1 namespace, 2 verb, 3 resourceAPIGroup, 5 resource\n\
+                          project.openshift.io/v1/ProjectRequest: 1 metadata ObjectMeta, 2 displayName\n";
+
     #[test]
     fn decodes_what_kubectl_sends() {
+        let kinds = Kinds::with(&[OTHERS]).unwrap();
         for (body, want) in [
             (
                 // kubectl create namespace default
@@ -284,7 +333,7 @@ mod tests {
                 }),
             ),
         ] {
-            assert_eq!(decode(body), Ok(want));
+            assert_eq!(kinds.decode(body), Ok(want));
         }
     }
 
@@ -294,7 +343,10 @@ mod tests {
             api_version: "v1".into(),
             kind: "Pod".into(),
         };
-        assert_eq!(decode(b"k8s\0\n\t\n\x02v1\x12\x03Pod\x12\x00"), Err(unknown));
+        assert_eq!(
+            Kinds::default().decode(b"k8s\0\n\t\n\x02v1\x12\x03Pod\x12\x00"),
+            Err(unknown)
+        );
         for body in [
             b"".as_slice(),
             b"{}",
@@ -302,7 +354,7 @@ mod tests {
             b"k8s\0\x0a\xff\xff\xff\xff\x0f",
             b"k8s\0\x12\x05a",
         ] {
-            assert!(decode(body).is_err(), "{body:?}");
+            assert!(Kinds::default().decode(body).is_err(), "{body:?}");
         }
     }
 
@@ -312,7 +364,7 @@ mod tests {
             let mut body = b"k8s\0\n\x10\n\x02v1\x12\x0aLimitRange\x12".to_vec();
             body.push(u8::try_from(raw.len()).unwrap());
             body.extend(raw);
-            drop(decode(&body));
+            drop(Kinds::default().decode(&body));
         }
     }
 }

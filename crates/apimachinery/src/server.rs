@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     version: Version,
     metrics: Metrics,
     limits: limits::Limits,
+    protobuf: crate::protobuf::Kinds,
     closing: CancellationToken,
 }
 

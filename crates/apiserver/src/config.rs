@@ -53,6 +53,9 @@ pub enum Error {
     /// The definitions that were compiled in do not fit together.
     #[error("the definitions of the API's kinds")]
     Definitions(#[source] berth_apimachinery::schema::Error),
+    /// The encodings that were compiled in do not fit together.
+    #[error("the protobuf encoding of the API's kinds: {0}")]
+    Protobuf(String),
     /// The store could not be read.
     #[error("reading the metadata store")]
     Load(#[source] berth_store::Error),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use berth_apimachinery::context::Context;
 use berth_apimachinery::health::{Check, Scope};
 use berth_apimachinery::openapi::OpenApi;
+use berth_apimachinery::protobuf::Kinds;
 use berth_apimachinery::server::{ApiServer, Body, RawHandler, Version};
 use berth_apimachinery::status::Status;
 use berth_store::Store;
@@ -16,6 +17,9 @@ use http::{Response, StatusCode};
 
 use crate::assemble::{Assembled, assemble};
 use crate::{Config, Controllers, Error};
+
+/// How OpenShift's typed clients encode its kinds.
+const PROTOBUF: &str = include_str!("../schemas/protobuf.txt");
 
 /// The version of the Kubernetes API that is spoken.
 const KUBERNETES_MINOR: u32 = 32;
@@ -52,6 +56,7 @@ pub async fn build(config: Config) -> Result<(ApiServer, Controllers), Error> {
         Scope::Ready,
         Arc::new(StoreAnswers(Arc::clone(&config.store))),
     )
+    .protobuf(Kinds::with(&[PROTOBUF]).map_err(Error::Protobuf)?)
     .raw("/openapi", Arc::new(Documents(openapi)));
     let configuration = tokens.openid_configuration(&config.issuer).to_string();
     for (path, content_type, text) in [
@@ -122,5 +127,79 @@ impl RawHandler for Fixed {
         response
             .body(Body::from(self.text.clone()))
             .map_err(Status::internal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A message of one byte each for tag and length: short texts and messages.
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(bytes.len()).unwrap();
+        assert!(length < 128);
+        [&[number << 3 | 2, length], bytes].concat()
+    }
+
+    fn body(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+        let types = [field(1, api_version.as_bytes()), field(2, kind.as_bytes())].concat();
+        [b"k8s\0".to_vec(), field(1, &types), field(2, message)].concat()
+    }
+
+    #[test]
+    fn what_typed_clients_send_is_read() {
+        let kinds = Kinds::with(&[PROTOBUF]).unwrap();
+        let name = |name: &str| field(1, &field(1, name.as_bytes()));
+        let from = [field(1, b"ImageStreamTag"), field(3, b"app:v1")].concat();
+        let tag = [field(1, b"stable"), field(3, &from), vec![5 << 3, 0]].concat();
+        let image = field(3, &field(1, br#"{"Size":7}"#));
+        for (api_version, kind, message, want) in [
+            (
+                "image.openshift.io/v1",
+                "ImageStreamTag",
+                [name("app:stable"), field(2, &tag), field(6, &[3 << 3, 1])].concat(),
+                json!({
+                    "metadata": {"name": "app:stable"}, "lookupPolicy": {"local": true},
+                    "tag": {"name": "stable", "from": {"kind": "ImageStreamTag", "name": "app:v1"}, "generation": 0},
+                }),
+            ),
+            (
+                "image.openshift.io/v1",
+                "ImageStreamMapping",
+                [name("app"), field(2, &image), field(3, b"v1")].concat(),
+                json!({"metadata": {"name": "app"}, "image": {"dockerImageMetadata": {"Size": 7}}, "tag": "v1"}),
+            ),
+            (
+                "authorization.openshift.io/v1",
+                "SubjectAccessReview",
+                [
+                    field(1, &field(2, b"get")),
+                    field(2, b"ann"),
+                    field(4, &field(1, b"user:info")),
+                ]
+                .concat(),
+                json!({"verb": "get", "user": "ann", "scopes": ["user:info"]}),
+            ),
+            (
+                "authorization.openshift.io/v1",
+                "RoleBinding",
+                [name("b"), field(2, b""), field(5, &field(3, b"view"))].concat(),
+                json!({"metadata": {"name": "b"}, "userNames": [], "roleRef": {"name": "view"}}),
+            ),
+            (
+                "user.openshift.io/v1",
+                "Group",
+                [name("team"), field(2, &field(1, b"ann"))].concat(),
+                json!({"metadata": {"name": "team"}, "users": ["ann"]}),
+            ),
+        ] {
+            let mut want = want;
+            want["apiVersion"] = api_version.into();
+            want["kind"] = kind.into();
+            let got = kinds.decode(&body(api_version, kind, &message));
+            assert_eq!(got, Ok(want), "{kind}");
+        }
     }
 }

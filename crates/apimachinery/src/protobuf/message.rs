@@ -1,8 +1,8 @@
 //! Which numbers the fields of each message have, read from `kinds.txt`.
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-const KINDS: &str = include_str!("kinds.txt");
+/// The kinds of Kubernetes.
+pub(super) const KINDS: &str = include_str!("kinds.txt");
 
 /// Type of a field.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Quantity,
     /// A message of strings, which is a list in JSON.
     Strings,
+    /// A message of bytes that are JSON themselves.
+    Json,
     /// Another message, by its position.
     Message(usize),
     List(Box<Kind>),
@@ -43,13 +45,6 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn get() -> &'static Self {
-        static MESSAGES: OnceLock<Messages> = OnceLock::new();
-        MESSAGES.get_or_init(|| {
-            Messages::parse(KINDS).expect("the file is part of the program, and a test reads it")
-        })
-    }
-
     /// The message of a kind.
     pub(super) fn of_kind(&self, api_version: &str, kind: &str) -> Option<usize> {
         let exact = self.names.get(format!("{api_version}/{kind}").as_str());
@@ -62,10 +57,11 @@ impl Messages {
         self.fields.get(message)?.get(&number)
     }
 
-    fn parse(text: &'static str) -> Result<Self, String> {
+    /// Reads files; a later one may use the messages of those before it.
+    pub(super) fn parse(files: &[&'static str]) -> Result<Self, String> {
         let lines = || {
-            text.lines()
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            let lines = files.iter().flat_map(|file| file.lines());
+            lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
         };
         let mut messages = Self {
             names: BTreeMap::new(),
@@ -73,7 +69,9 @@ impl Messages {
         };
         for (index, line) in lines().enumerate() {
             let name = line.split(": ").next().unwrap_or(line);
-            messages.names.insert(name, index);
+            if messages.names.insert(name, index).is_some() {
+                return Err(format!("{name} is there twice"));
+            }
         }
         for line in lines() {
             let fields = line.split_once(": ").ok_or_else(|| line.to_owned())?.1;
@@ -108,6 +106,7 @@ impl Messages {
             "MicroTime" => Kind::MicroTime,
             "Quantity" => Kind::Quantity,
             "ExtraValue" => Kind::Strings,
+            "RawExtension" => Kind::Json,
             _ => {
                 if let Some(item) = text.strip_prefix("[]") {
                     Kind::List(Box::new(self.kind(item)?))
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_file_parses() {
-        let messages = Messages::parse(KINDS).unwrap();
+        let messages = Messages::parse(&[KINDS]).unwrap();
         assert!(messages.of_kind("v1", "Namespace").is_some());
         assert!(
             messages
@@ -135,8 +134,10 @@ mod tests {
                 .is_some()
         );
         assert!(messages.of_kind("v1", "ObjectMeta").is_none());
-        for bad in ["A: x name", "A: 1", "A: 1 name Nothing", "A"] {
-            assert!(Messages::parse(bad).is_err(), "{bad}");
+        let more = Messages::parse(&[KINDS, "example.com/v1/A: 1 metadata ObjectMeta"]).unwrap();
+        assert!(more.of_kind("example.com/v1", "A").is_some() && more.of_kind("v1", "Namespace").is_some());
+        for bad in ["A: x name", "A: 1", "A: 1 name Nothing", "A", "RoleRef: 1 name"] {
+            assert!(Messages::parse(&[KINDS, bad]).is_err(), "{bad}");
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::discovery::Catalog;
 use crate::health::{Check, Named, Scope};
 use crate::identity::Authenticator;
 use crate::metrics::Metrics;
+use crate::protobuf;
 use crate::resource::Endpoint;
 
 /// What `/version` says. Clients compare `major` and `minor` with their own.
@@ -74,6 +75,7 @@ pub struct Builder {
     admission: Option<Arc<dyn Admission>>,
     raw: Vec<(String, Arc<dyn RawHandler>)>,
     checks: Vec<Named>,
+    protobuf: protobuf::Kinds,
 }
 
 impl Builder {
@@ -86,6 +88,7 @@ impl Builder {
             admission: None,
             raw: Vec::new(),
             checks: Vec::new(),
+            protobuf: protobuf::Kinds::default(),
         }
     }
 
@@ -130,6 +133,13 @@ impl Builder {
         self
     }
 
+    /// The kinds that are read as protobuf. Without it, those of Kubernetes.
+    #[must_use]
+    pub fn protobuf(mut self, kinds: protobuf::Kinds) -> Self {
+        self.protobuf = kinds;
+        self
+    }
+
     /// Adds a health check.
     #[must_use]
     pub fn check(mut self, name: &str, scope: Scope, check: Arc<dyn Check>) -> Self {
@@ -161,6 +171,7 @@ impl Builder {
             version: self.version,
             metrics: Metrics::default(),
             limits: Limits::new(),
+            protobuf: self.protobuf,
             closing,
         }))
     }

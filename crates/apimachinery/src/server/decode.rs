@@ -93,18 +93,18 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 }
 
 /// Decodes a body as the media type says.
-pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Decoded, Status> {
+pub(crate) fn parse(kinds: &protobuf::Kinds, headers: &HeaderMap, body: &[u8]) -> Result<Decoded, Status> {
     let decoded = match media_type(headers).as_str() {
         "application/json" | "text/json" => decode::json(body),
         "application/yaml" | "text/yaml" | "application/x-yaml" => decode::yaml(body),
-        protobuf::MEDIA_TYPE => return from_protobuf(body),
+        protobuf::MEDIA_TYPE => return from_protobuf(kinds, body),
         _ => return Err(Status::unsupported_media_type(&CONSUMED)),
     };
     decoded.map_err(|error| Status::bad_request(format!("couldn't decode the body of the request: {error}")))
 }
 
-fn from_protobuf(body: &[u8]) -> Result<Decoded, Status> {
-    match protobuf::decode(body) {
+fn from_protobuf(kinds: &protobuf::Kinds, body: &[u8]) -> Result<Decoded, Status> {
+    match kinds.decode(body) {
         Ok(value) => Ok(Decoded {
             value,
             duplicates: Vec::new(),
@@ -196,11 +196,15 @@ impl Expected<'_> {
 }
 
 /// The options in the body of a deletion, if it has one.
-pub(crate) fn delete_options(headers: &HeaderMap, body: &[u8]) -> Result<Option<Value>, Status> {
+pub(crate) fn delete_options(
+    kinds: &protobuf::Kinds,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Option<Value>, Status> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let value = parse(headers, body)?.value;
+    let value = parse(kinds, headers, body)?.value;
     match value.get("kind").and_then(Value::as_str) {
         None | Some("DeleteOptions" | "") if value.is_object() => Ok(Some(value)),
         _ => Err(Status::bad_request(

@@ -39,7 +39,11 @@ impl Call<'_> {
         let renderer = self.renderer(cx, served, Offer::Object)?;
         cx.dry_run = self.query.dry_run()?;
         let body = self.read(served, body).await?;
-        let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
+        let decoded = decode::parse(
+            &self.exchange.server.protobuf,
+            &self.exchange.parts.headers,
+            &body,
+        )?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.set_namespace(served, &mut object)?;
         object.metadata_mut().remove("managedFields");
@@ -111,7 +115,11 @@ impl Call<'_> {
         let renderer = self.renderer(cx, served, Offer::Object)?;
         cx.dry_run = self.query.dry_run()?;
         let body = self.read(served, body).await?;
-        let decoded = decode::parse(&self.exchange.parts.headers, &body)?;
+        let decoded = decode::parse(
+            &self.exchange.server.protobuf,
+            &self.exchange.parts.headers,
+            &body,
+        )?;
         let mut object = served.expected(&self.query)?.object(cx, decoded)?;
         self.check_name(served, &mut object)?;
         let transform = |current: Option<&Object>| {
@@ -198,7 +206,11 @@ impl Call<'_> {
     {
         let renderer = self.renderer(cx, served, Offer::Object)?;
         let body = self.read(served, body).await?;
-        let body = decode::delete_options(&self.exchange.parts.headers, &body)?;
+        let body = decode::delete_options(
+            &self.exchange.server.protobuf,
+            &self.exchange.parts.headers,
+            &body,
+        )?;
         let (options, dry_run) = self.query.delete_options(body.as_ref())?;
         cx.dry_run = dry_run;
         if let Some(admission) = &cx.admission {
@@ -227,7 +239,11 @@ impl Call<'_> {
         let renderer = self.renderer(cx, served, Offer::List)?;
         let list_options = self.query.list_options()?;
         let body = self.read(served, body).await?;
-        let body = decode::delete_options(&self.exchange.parts.headers, &body)?;
+        let body = decode::delete_options(
+            &self.exchange.server.protobuf,
+            &self.exchange.parts.headers,
+            &body,
+        )?;
         let (options, dry_run) = self.query.delete_options(body.as_ref())?;
         cx.dry_run = dry_run;
         if let Some(admission) = &cx.admission {
