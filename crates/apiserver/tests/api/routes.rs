@@ -12,6 +12,8 @@ const STRANGER: &[&str] = &[
     "create authorization.k8s.io/v1 selfsubjectaccessreviews",
     "create authorization.k8s.io/v1 selfsubjectrulesreviews",
     "create authorization.openshift.io/v1 selfsubjectrulesreviews",
+    // To end one's own session; another's is refused once it is found to be that.
+    "delete oauth.openshift.io/v1 oauthaccesstokens",
     "get apiextensions.k8s.io/v1 customresourcedefinitions",
     "get authorization.openshift.io/v1 clusterroles",
     "get rbac.authorization.k8s.io/v1 clusterroles",

@@ -102,7 +102,7 @@ impl Api {
             signing_keys: vec![rcgen::KeyPair::generate().unwrap().serialize_pem().into_bytes()],
             client_ca: Some(ca_pem.clone().into_bytes()),
             ca_bundle: ca_pem.into_bytes(),
-            oauth: None,
+            oauth: Some(berth_oauth::Config::new("https://api.test", b"key".to_vec())),
         })
         .await
         .unwrap();
