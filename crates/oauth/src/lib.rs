@@ -25,6 +25,7 @@ mod request;
 pub mod scope;
 mod server;
 mod session;
+mod spent;
 mod throttle;
 
 pub use self::authenticate::{AccessTokenAuthenticator, OAUTH_USERS};

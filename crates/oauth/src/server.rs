@@ -34,6 +34,7 @@ use crate::membership::Membership;
 use crate::page::{self, Page};
 use crate::provider::{self, Provider};
 use crate::session::Sessions;
+use crate::spent::Spent;
 use crate::throttle::Throttle;
 use crate::{request, scope};
 
@@ -74,6 +75,7 @@ struct Inner {
     keeper: Option<PasswordKeeper>,
     mapper: Mapper,
     activity: Activity,
+    spent: Spent,
     throttle: Throttle,
     sessions: Sessions,
     token_lifetime: SignedDuration,
@@ -110,6 +112,7 @@ impl OAuth {
             keeper: config.kubeadmin,
             mapper,
             activity: Activity::new(stores.clients.clone(), config.inactivity_timeout),
+            spent: Spent::of(&stores.access_tokens),
             throttle: Throttle::default(),
             sessions: Sessions::new(&config.session_key),
             issuer: config.issuer,

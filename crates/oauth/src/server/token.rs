@@ -160,7 +160,7 @@ impl OAuth {
         let entry = match codes.delete("", &name, &Preconditions::default()).await {
             Ok(entry) => entry,
             Err(status) if status.is_not_found() => {
-                self.revoke_tokens_of(&name).await;
+                self.revoke_token_of(&name).await;
                 return invalid_grant(UNKNOWN);
             }
             Err(status) => return Err(status.into()),
@@ -193,23 +193,16 @@ impl OAuth {
 
     /// A code that comes a second time has been stolen, before or after it was used: what came of it is revoked
     /// (RFC 6749, section 4.1.2).
-    async fn revoke_tokens_of(&self, code: &str) {
+    async fn revoke_token_of(&self, code: &str) {
+        let Some(token) = self.0.spent.token(code) else {
+            return;
+        };
+        tracing::warn!("a code was used twice; the token that came of it is revoked");
         let tokens = &self.0.stores.access_tokens;
-        for entry in tokens.list("") {
-            let token = entry.object();
-            if token.str_at(&["authorizeToken"]) != code {
-                continue;
-            }
-            tracing::warn!(
-                user = token.str_at(&["userName"]),
-                client = token.str_at(&["clientName"]),
-                "a code was used twice; the token that came of it is revoked"
-            );
-            if let Err(error) = tokens.delete("", token.name(), &Preconditions::default()).await
-                && !error.is_not_found()
-            {
-                tracing::warn!(%error, "a token could not be revoked");
-            }
+        if let Err(error) = tokens.delete("", &token, &Preconditions::default()).await
+            && !error.is_not_found()
+        {
+            tracing::warn!(%error, "a token could not be revoked");
         }
     }
 }
