@@ -151,7 +151,7 @@ impl Config {
             ),
             uploads_concurrent: problems.take("uploads.concurrent", raw.uploads.concurrent, count, 256),
             login: Login::resolve(
-                raw.public_url,
+                raw.public_url.as_deref(),
                 raw.identity_providers,
                 &raw.token_config,
                 &mut problems,

@@ -83,7 +83,7 @@ pub(crate) struct Login {
 
 impl Login {
     pub(super) fn resolve(
-        public_url: Option<String>,
+        public_url: Option<&str>,
         providers: Vec<RawProvider>,
         tokens: &RawTokens,
         problems: &mut Problems,
@@ -123,7 +123,7 @@ fn to_signed(duration: Duration) -> Result<SignedDuration, String> {
     SignedDuration::try_from(duration).map_err(|error| error.to_string())
 }
 
-fn address(text: String) -> Result<Option<String>, String> {
+fn address(text: &str) -> Result<Option<String>, String> {
     let host = text
         .strip_prefix("https://")
         .ok_or("it must begin with https://")?;
