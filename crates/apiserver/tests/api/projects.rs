@@ -173,12 +173,20 @@ async fn watches_follow_rights() {
         "metadata": {"name": "looks"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looks"},
         "subjects": [{"kind": "User", "name": "ann"}],
     });
-    api.create("/apis/rbac.authorization.k8s.io/v1/namespaces/one/rolebindings", binding)
-        .await;
+    api.create(
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/one/rolebindings",
+        binding,
+    )
+    .await;
     for (rules, want) in [(looks, "ADDED"), (json!([]), "DELETED")] {
-        api.call(Who::Admin, "PATCH", &format!("{roles}/looks"), json!({ "rules": rules }))
-            .await
-            .expect(200);
+        api.call(
+            Who::Admin,
+            "PATCH",
+            &format!("{roles}/looks"),
+            json!({ "rules": rules }),
+        )
+        .await
+        .expect(200);
         assert_eq!(next().await, (want.to_owned(), "one".to_owned()));
     }
 }
