@@ -7,6 +7,7 @@ mod finish;
 mod id;
 mod receive;
 mod session;
+mod slots;
 mod token;
 
 use std::sync::Arc;
@@ -17,10 +18,10 @@ use berth_oci::digest::DigestError;
 use berth_oci::{Algorithm, RepositoryName};
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::id::SessionId;
 use self::session::Table;
+use self::slots::{Slot, Slots};
 pub(crate) use self::{
     receive::Claim,
     session::Session,
@@ -98,8 +99,7 @@ pub(crate) struct Uploads {
     /// harms nobody.
     ended: Cache<SessionId, ()>,
     age: Duration,
-    slots: Semaphore,
-    queue: Duration,
+    slots: Slots,
     window: Duration,
 }
 
@@ -120,8 +120,7 @@ impl Uploads {
             ended: Cache::new(limits::ENDED_SESSIONS),
             age: config.upload_age,
             live: Table::new(limits::LIVE_SESSIONS),
-            slots: Semaphore::new(config.concurrent_uploads.clamp(1, Semaphore::MAX_PERMITS)),
-            queue: config.upload_queue,
+            slots: Slots::new(config.concurrent_uploads, config.upload_queue),
             window: config.idle_limit,
         }
     }
@@ -238,11 +237,8 @@ impl Uploads {
     }
 
     /// A turn to receive a request body.
-    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
-        match tokio::time::timeout(self.queue, self.slots.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => Err(Error::TooMany),
-        }
+    async fn slot(&self, name: &RepositoryName) -> Result<Slot<'_>, Error> {
+        self.slots.take(name).await.ok_or(Error::TooMany)
     }
 }
 

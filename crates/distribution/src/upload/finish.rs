@@ -28,7 +28,7 @@ impl Uploads {
         body: RequestBody,
     ) -> Result<(), Error> {
         let mut progress = session.lock()?;
-        let slot = self.slot().await?;
+        let slot = self.slot(session.name()).await?;
         let mut body = Incoming::new(body, self.window);
         // A claim that is wrong is told before any byte is read.
         let whole = progress

@@ -115,7 +115,7 @@ impl Uploads {
         let sink = self
             .sink(session, &mut progress, session.algorithm(), claim)
             .await?;
-        let _slot = self.slot().await?;
+        let _slot = self.slot(session.name()).await?;
         let begin = sink.writer.length();
         let mut sink = sink;
         let filled = sink.fill(&mut Incoming::new(body, self.window)).await;
