@@ -6,6 +6,7 @@ mod connections;
 mod inbound;
 mod leftover;
 mod outbound;
+mod read_ahead;
 mod wire;
 
 use std::{convert::Infallible, error::Error as StdError, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use self::{
     connections::{Connections, Slot},
     leftover::Leftover,
     outbound::Outbound,
+    read_ahead::ReadAhead,
     wire::{FileQueue, Plain, Stalling},
 };
 pub use self::{
@@ -180,7 +182,7 @@ impl Connection {
             None => self.plain(stream, service).await,
             Some(acceptor) => {
                 let handshake = tokio::select! {
-                    handshake = timeout(self.limits.handshake, acceptor.accept(stream)) => handshake,
+                    handshake = timeout(self.limits.handshake, acceptor.accept(ReadAhead::new(stream))) => handshake,
                     () = self.slot.evicted() => return,
                     () = self.stop.stopped() => return,
                 };
@@ -220,7 +222,7 @@ impl Connection {
 
     async fn encrypted<S, B>(
         self,
-        stream: tokio_rustls::server::TlsStream<TcpStream>,
+        stream: tokio_rustls::server::TlsStream<ReadAhead<TcpStream>>,
         service: S,
     ) -> Result<(), hyper::Error>
     where
