@@ -8,6 +8,7 @@ use berth_apimachinery::access::{Attributes, Authorizer, Target};
 use berth_apimachinery::context::Context;
 use berth_apimachinery::entry::Entry;
 use berth_apimachinery::identity::UserInfo;
+use berth_apimachinery::object::Object;
 use berth_apimachinery::options::WatchOptions;
 use berth_apimachinery::rest::{WatchEvent, WatchStream};
 use berth_apimachinery::status::Status;
@@ -100,6 +101,7 @@ pub(super) async fn watch(
             .map(|(name, entry)| (name, entry.revision()))
             .collect();
     }
+    watcher.end_what_is_lost();
     Ok(stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((event, watcher))
@@ -108,6 +110,23 @@ pub(super) async fn watch(
 }
 
 impl Watcher {
+    /// Tells a client that waits for the end of one project, from a state in which it saw it, when the right to see it
+    /// went before the watch began: no later event would. It learns no more than the name that it asked for.
+    fn end_what_is_lost(&mut self) {
+        let Some(revision) = self.options.resource_version.filter(|version| *version > 0) else {
+            return;
+        };
+        let Some(name) = self.options.fields.required("metadata.name") else {
+            return;
+        };
+        if !self.known.contains_key(name) {
+            let mut gone = project(&Object::default());
+            gone.set_name(name);
+            gone.set_resource_version(&revision.to_string());
+            self.pending.push_back(WatchEvent::Deleted(gone.into()));
+        }
+    }
+
     async fn next(&mut self) -> Option<Result<WatchEvent, Status>> {
         loop {
             if let Some(event) = self.pending.pop_front() {

@@ -249,3 +249,43 @@ async fn a_project_is_whole_when_it_is_answered() {
         .await;
     assert_eq!(accounts.names(), ["builder", "default", "deployer"]);
 }
+
+/// `kubectl delete project` lists the project and then watches for its end; by then its own right may be gone with it.
+#[tokio::test]
+async fn whoever_waits_for_the_end_of_a_project_hears_of_it() {
+    let api = Api::start().await;
+    api.namespace("one").await;
+    grant(&api, "one", "ann").await;
+    let by_name = "fieldSelector=metadata.name%3Done";
+    let list = api
+        .call(
+            Who::User("ann"),
+            "GET",
+            &format!("{PROJECTS}?{by_name}"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(list.names(), ["one"]);
+    let version = list.body["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/one/rolebindings/viewers";
+    api.call(Who::Admin, "DELETE", binding, Value::Null)
+        .await
+        .expect(200);
+    let path = format!("{PROJECTS}?watch=true&{by_name}&resourceVersion={version}");
+    let request = http::Request::get(path).header("impersonate-user", "ann");
+    let response = api.server.handle(api.as_admin(request)).await;
+    let mut stream = response.into_body().into_data_stream();
+    let line = tokio::time::timeout(std::time::Duration::from_secs(10), stream.next())
+        .await
+        .unwrap();
+    let event: Value = serde_json::from_slice(&line.unwrap().unwrap()).unwrap();
+    assert_eq!(event["type"], "DELETED");
+    assert_eq!(event["object"]["metadata"]["name"], "one");
+    assert!(
+        event["object"]["metadata"]["annotations"].is_null(),
+        "nothing but the name: {event:#}"
+    );
+}
