@@ -58,10 +58,11 @@ impl<'a> Output<'a> {
     /// # Errors
     /// When there is no answer; `instead` says how to give it otherwise.
     pub fn ask(&mut self, what: &str, secret: bool, instead: &str) -> Result<String> {
+        let stdin = io::stdin();
+        // Before the prompt: whoever types as soon as it shows must neither be seen nor lose what was typed.
+        let silence = (secret && stdin.is_terminal()).then(Silence::begin);
         write!(self.err, "{what}: ").map_err(gone)?;
         self.err.flush().map_err(gone)?;
-        let stdin = io::stdin();
-        let silence = (secret && stdin.is_terminal()).then(Silence::begin);
         let mut answer = String::new();
         let read = io::Read::take(stdin.lock(), MAX_ANSWER).read_line(&mut answer);
         if silence.is_some() || !stdin.is_terminal() {
