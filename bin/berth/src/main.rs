@@ -31,7 +31,7 @@ enum Command {
 }
 
 /// What the allocator keeps at the end of a heap instead of giving it back: twice this, in bytes.
-const ALLOCATOR_SLACK: usize = 512 << 10;
+const ALLOCATOR_SLACK: usize = 256 << 10;
 
 fn main() -> ExitCode {
     // glibc gives memory back as soon as 128 KiB at the end of a heap are free, and buffers of 64 KiB come and go all the

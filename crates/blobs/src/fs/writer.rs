@@ -29,9 +29,9 @@ use crate::{Append, BlobPath, Error, Result, Step};
 /// time. Writes end at multiples of this, so that the kernel can keep them in large pieces.
 const WRITE_BYTES: usize = 256 << 10;
 /// So many bytes are gathered at most: each write is a hop to another thread, which counts while large uploads are few.
-const WRITE_BYTES_MAX: usize = 1 << 20;
+const WRITE_BYTES_MAX: usize = 512 << 10;
 /// All uploads together gather so many bytes before each has to do with [`WRITE_BYTES`].
-const WRITE_BYTES_TOGETHER: usize = 4 << 20;
+const WRITE_BYTES_TOGETHER: usize = 2 << 20;
 /// Most buffers given to the kernel at once; Linux takes 1024.
 const VECTOR_MAX: usize = 512;
 
