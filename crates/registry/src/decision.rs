@@ -15,8 +15,9 @@ use crate::{
     refuse::{Unavailable, unavailable},
 };
 
-/// How long a right is remembered: long enough for the requests of one pull.
-const ALLOWED_FOR: Duration = Duration::from_secs(10);
+/// How long a right is remembered: long enough for the requests of one pull, and with the request that is under way less than
+/// the ten seconds within which a lost right must be gone.
+const ALLOWED_FOR: Duration = Duration::from_secs(8);
 /// A denial is not remembered at all, only shared by those who ask at the same time: whoever was just granted a right tries
 /// again at once, and then it works.
 const DENIED_FOR: Duration = Duration::ZERO;

@@ -12,8 +12,9 @@ use crate::{
     refuse::{Unavailable, unavailable},
 };
 
-/// How long an identity is remembered.
-const KNOWN_FOR: Duration = Duration::from_secs(10);
+/// How long an identity is remembered: with the request that is under way, less than the ten seconds within which a revoked
+/// token must be refused.
+const KNOWN_FOR: Duration = Duration::from_secs(8);
 /// How long it is remembered that a token is none. Shorter: a token may be valid a moment after its first use, when it
 /// was minted by another replica of the API server.
 const UNKNOWN_FOR: Duration = Duration::from_secs(3);
