@@ -5,6 +5,7 @@ use std::{convert::Infallible, io::Write as _, net::SocketAddr, sync::Arc, time:
 use berth_runtime::{
     Stop,
     serve::{Inbound, Limits, SendFile, serve},
+    tls::{self, Certificates},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -241,4 +242,75 @@ async fn a_request_in_flight_is_finished_by_the_drain() {
         TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_are_refused_and_others_served() {
+    let (address, stop, running) = start(Limits::default()).await;
+    let ordinary = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let many: String = (0..150).map(|index| format!("x-{index}: y\r\n")).collect();
+    for (what, fields) in [
+        ("300 KiB of head", format!("x: {}\r\n", "y".repeat(300 * 1024))),
+        ("150 header fields", many),
+    ] {
+        let answer = exchange(address, &format!("{ordinary}{fields}\r\n")).await;
+        let text = String::from_utf8_lossy(&answer);
+        assert!(
+            text.is_empty() || text.starts_with("HTTP/1.1 431"),
+            "{what}: {text}"
+        );
+    }
+    let answer = exchange(address, &format!("{ordinary}\r\n")).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    stop.stop();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_given_up() {
+    let limits = Limits {
+        head: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let (address, stop, running) = start(limits).await;
+    let answer = tokio::time::timeout(
+        Duration::from_secs(20),
+        exchange(address, "GET / HTTP/1.1\r\nx: "),
+    );
+    let answer = answer.await.expect("the connection is closed");
+    assert!(
+        !answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    stop.stop();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_begins_is_given_up() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap().pem();
+    let shown = Certificates::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    let tls = tls::server(shown, None).unwrap();
+    let service = service_fn(|_: Request<Inbound>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = Stop::new();
+    let limits = Limits {
+        handshake: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    #[expect(clippy::disallowed_methods, reason = "the test awaits the handle")]
+    let running = tokio::spawn(serve(listener, Some(tls), limits, service, stop.clone()));
+    let silent = exchange(address, "");
+    let answer = tokio::time::timeout(Duration::from_secs(20), silent)
+        .await
+        .expect("the connection is closed");
+    assert!(answer.is_empty());
+    stop.stop();
+    running.await.unwrap().unwrap();
 }
